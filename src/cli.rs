@@ -1,0 +1,290 @@
+//! The command line, as clap types. Knows nothing of what the commands do.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Speaks the lines that you append to text files.
+#[derive(Debug, Parser)]
+#[command(name = "speakerd", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  speakerd run --watch ~/notes.txt    speak what is appended to a file
+  echo 'Tea is ready.' >> ~/notes.txt
+  speakerd say --interrupt 'The door!'
+  tail -f app.log | speakerd say -
+  speakerd install                    start at every login
+
+Exit codes:
+  0  done                  4  refused: the message says why
+  1  failed                5  timed out
+  2  wrong usage           6  said with --wait, and not spoken
+  3  no daemon is running  75 the queue is full, try again
+                           78 the configuration is wrong";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon, until it is told to stop.
+    Run(Run),
+    /// Say something.
+    Say(Say),
+    /// Skip what is being said.
+    Skip,
+    /// Drop everything that waits, and stop what is being said.
+    Clear(Clear),
+    /// Hold the sound where it is.
+    Pause,
+    /// Go on after a pause.
+    Resume,
+    /// Silence the sound; it goes on unheard.
+    Mute,
+    /// Let the sound be heard again.
+    Unmute,
+    /// Show or set the loudness of everything.
+    Volume(Volume),
+    /// Say the last things again.
+    Replay(Replay),
+    /// Show what waits.
+    Queue(Json),
+    /// Show what was said.
+    History(History),
+    /// Watch files, until the daemon ends; the configuration file keeps them.
+    #[command(subcommand)]
+    Watch(Watch),
+    /// Show what the daemon is doing.
+    Status(Json),
+    /// Print the whole status as JSON, again after each change.
+    Subscribe,
+    /// Load a voice, so that the next line need not wait for it.
+    Load(Load),
+    /// Unload the voices and give their memory back.
+    Unload,
+    /// Wait until everything was read, said and heard.
+    WaitIdle(WaitIdle),
+    /// End the daemon.
+    Shutdown,
+    /// Show this program's version and the daemon's.
+    Version(Json),
+    /// The configuration.
+    #[command(subcommand)]
+    Config(Config),
+    /// Start at every login.
+    Install,
+    /// Do not start at login any more.
+    Uninstall,
+    /// Measure this machine: latencies, start, memory, idle load.
+    Bench(Bench),
+}
+
+/// `run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The configuration file; without it, the usual one where there is one, else the defaults.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Watch this file, too; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub watch: Vec<PathBuf>,
+}
+
+/// `say`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  speakerd say 'Tea is ready.'
+  speakerd say --voice slt --priority important 'The build failed.'
+  make 2>&1 | speakerd say -")]
+pub struct Say {
+    /// The voice: rms, slt, or espeak:LANG.
+    #[arg(long)]
+    pub voice: Option<String>,
+    /// In which lane it waits.
+    #[arg(long, value_enum, default_value_t)]
+    pub priority: Priority,
+    /// Skip what is being said, and say this at once.
+    #[arg(long)]
+    pub interrupt: bool,
+    /// Wait until it was said.
+    #[arg(long)]
+    pub wait: bool,
+    /// Speed, 0.25 to 4.
+    #[arg(long)]
+    pub rate: Option<f32>,
+    /// The text; `-` speaks standard input line by line as it comes.
+    #[arg(required = true, value_name = "TEXT")]
+    pub text: Vec<String>,
+}
+
+/// The lanes.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub enum Priority {
+    /// In turn.
+    #[default]
+    Ordinary,
+    /// Before everything ordinary that has not begun to sound.
+    Important,
+}
+
+/// `clear`
+#[derive(Debug, Args)]
+pub struct Clear {
+    /// Only what comes from this file, or from `control`.
+    #[arg(long, value_name = "FILE")]
+    pub source: Option<String>,
+}
+
+/// `volume`
+#[derive(Debug, Args)]
+pub struct Volume {
+    /// 0 is silent, 1 is as loud as the voice was made, 2 is the most; without it, the loudness now is shown.
+    pub volume: Option<f32>,
+}
+
+/// `replay`
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// How many.
+    #[arg(default_value_t = 1)]
+    pub n: usize,
+}
+
+/// For programs.
+#[derive(Debug, Args)]
+pub struct Json {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `history`
+#[derive(Debug, Args)]
+pub struct History {
+    /// Go on with what is said from now on, until the daemon ends.
+    #[arg(long)]
+    pub follow: bool,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `watch`
+#[derive(Debug, Subcommand)]
+pub enum Watch {
+    /// Watch a file or a pattern; what is appended from now on is spoken.
+    Add(WatchAdd),
+    /// Watch it no longer.
+    Remove {
+        /// As it was added.
+        path: PathBuf,
+    },
+    /// Show the watched files.
+    List(Json),
+}
+
+/// `watch add`
+#[derive(Debug, Args)]
+pub struct WatchAdd {
+    /// A file, or a pattern in quotes: '~/logs/*.log'.
+    pub path: PathBuf,
+    /// Who reads it.
+    #[arg(long)]
+    pub voice: Option<String>,
+    /// Where reading begins: at a file that was never read, `resume` begins at its end and `beginning` at its beginning.
+    #[arg(long, value_enum, default_value_t)]
+    pub start: Start,
+    /// In which lane its lines wait.
+    #[arg(long, value_enum, default_value_t)]
+    pub priority: Priority,
+    /// Speed, 0.25 to 4.
+    #[arg(long, default_value_t = 1.0)]
+    pub rate: f32,
+    /// Pitch, 0.5 to 2, for voices that can.
+    #[arg(long, default_value_t = 1.0)]
+    pub pitch: f32,
+    /// Loudness, 0 to 2.
+    #[arg(long, default_value_t = 1.0)]
+    pub volume: f32,
+}
+
+/// Where reading begins.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub enum Start {
+    /// Where it was left.
+    #[default]
+    Resume,
+    /// At the end, always.
+    End,
+    /// Where it was left; a file never read, whole.
+    Beginning,
+}
+
+/// `load`
+#[derive(Debug, Args)]
+pub struct Load {
+    /// Which; the default one where it is not given.
+    #[arg(long)]
+    pub voice: Option<String>,
+}
+
+/// `wait-idle`
+#[derive(Debug, Args)]
+pub struct WaitIdle {
+    /// For how long at most.
+    #[arg(long, value_name = "SECS")]
+    pub timeout: Option<f64>,
+}
+
+/// `config`
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Show where the configuration file is looked for.
+    Path,
+    /// Check a configuration file.
+    Check {
+        /// The file; without it, the usual one.
+        file: Option<PathBuf>,
+    },
+    /// Print the default configuration with every key explained.
+    Default,
+}
+
+/// `bench`
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// What to measure; everything where it is not given.
+    #[arg(value_enum)]
+    pub what: Vec<Measure>,
+    /// How long the idle load is measured, in seconds.
+    #[arg(long, default_value_t = 60)]
+    pub idle_secs: u64,
+    /// How often each latency is measured.
+    #[arg(long, default_value_t = 100)]
+    pub rounds: usize,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `bench` measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Measure {
+    /// Daemon start to ready.
+    Start,
+    /// Append to first sample.
+    Append,
+    /// Skip to silence.
+    Skip,
+    /// Round trip of `status` while speaking with a full queue.
+    Status,
+    /// Resident memory before speech, and after speech and unload.
+    Memory,
+    /// Processor time while idle.
+    Idle,
+}

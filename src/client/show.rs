@@ -1,0 +1,117 @@
+//! Answers as people read them. Pure: values in, text out.
+
+use crate::history::Entry;
+use crate::queue::Waiting;
+use crate::speech::Lane;
+use crate::status::{CardState, Status, WatchStatus};
+
+/// The state in a few lines.
+pub fn status(status: &Status) -> String {
+    let mut text = String::new();
+    let daemon = &status.daemon;
+    let state = if daemon.stopping { "stopping" } else { "running" };
+    line(
+        &mut text,
+        "speakerd",
+        &format!("{} {state}, pid {}, since {}", daemon.version, daemon.pid, daemon.started_at),
+    );
+    line(&mut text, "config", daemon.config.as_deref().unwrap_or("the defaults"));
+    let playback = &status.playback;
+    let card = match playback.card {
+        CardState::Closed => "closed until there is something to say",
+        CardState::Open => "open",
+        CardState::Lost => "lost",
+    };
+    let mut sound = format!("{}, {card}, volume {}", playback.output, playback.volume);
+    for (is_so, word) in [(playback.paused, "paused"), (playback.muted, "muted")] {
+        if is_so {
+            sound += ", ";
+            sound += word;
+        }
+    }
+    line(&mut text, "sound", &sound);
+    problem(&mut text, playback.problem.as_deref());
+    let speaking = playback
+        .speaking
+        .as_ref()
+        .map_or("nothing".to_owned(), |it| format!("{} from {} in {}", it.id, it.source, it.voice));
+    line(&mut text, "speaking", &speaking);
+    let queue = &status.queue;
+    line(
+        &mut text,
+        "queue",
+        &format!(
+            "{} waiting, {} important, {} spoken, {} not spoken ({} failed)",
+            queue.n_ordinary, queue.n_important, queue.n_spoken, queue.n_not_spoken, queue.n_failed
+        ),
+    );
+    let engine = &status.engine;
+    let loaded =
+        if engine.loaded.is_empty() { "none loaded".to_owned() } else { engine.loaded.join(", ") };
+    line(&mut text, "engines", &loaded);
+    problem(&mut text, engine.degraded.as_deref());
+    line(&mut text, "memory", &format!("{:.1} MB", daemon.resident_bytes as f64 / 1e6));
+    text += &files(&status.watch);
+    text
+}
+
+/// The watched files, a line each.
+pub fn files(watch: &WatchStatus) -> String {
+    let mut text = String::new();
+    if watch.files.is_empty() {
+        text += "no file is watched\n";
+    }
+    for file in &watch.files {
+        let mut facts = format!("{}, heard {} bytes", file.voice, file.heard_bytes);
+        if file.unread_bytes > 0 {
+            facts += &format!(", {} unread", file.unread_bytes);
+        }
+        if file.important {
+            facts += ", important";
+        }
+        if !file.exists {
+            facts += ", not there";
+        }
+        if file.n_cut_lines > 0 {
+            facts += &format!(", {} lines cut", file.n_cut_lines);
+        }
+        line(&mut text, "watching", &format!("{} ({facts})", file.path));
+        problem(&mut text, file.problem.as_deref());
+    }
+    problem(&mut text, watch.problem.as_deref());
+    text
+}
+
+/// What waits, a line each.
+pub fn queue(waiting: &[Waiting]) -> String {
+    if waiting.is_empty() {
+        return "nothing waits\n".to_owned();
+    }
+    waiting.iter().fold(String::new(), |text, it| {
+        let lane = match it.lane {
+            Lane::Ordinary => "",
+            Lane::Important => "important, ",
+        };
+        text + &format!("{:>6}  {}  ({lane}{}, {})\n", it.id, it.text, it.source, it.voice)
+    })
+}
+
+/// One thing that was said.
+pub fn entry(entry: &Entry) -> String {
+    let when = entry.ended_at.as_deref().unwrap_or(&entry.queued_at);
+    let mut text = format!("{when}  {:<9}  {}", entry.outcome.as_str(), entry.text);
+    if let Some(reason) = &entry.reason {
+        text += &format!("  [{reason}]");
+    }
+    text + "\n"
+}
+
+fn line(text: &mut String, name: &str, value: &str) {
+    text.push_str(&format!("{name:<9} {value}\n"));
+}
+
+fn problem(text: &mut String, problem: Option<&str>) {
+    if let Some(problem) = problem {
+        line(text, "  problem", problem);
+    }
+}

@@ -1,0 +1,46 @@
+//! `speakerd config`: where the configuration is, whether it is right, and what could be in it.
+
+#![expect(clippy::print_stdout, reason = "the answer goes to standard output")]
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+
+use crate::cli::Config as Command;
+use crate::config::{Config, DEFAULT_FILE};
+use crate::paths::Paths;
+
+/// Runs `speakerd config …`.
+///
+/// # Errors
+/// Where the file is wrong.
+pub fn run(command: &Command, paths: &Paths) -> anyhow::Result<()> {
+    match command {
+        Command::Path => println!("{}", paths.config_file().display()),
+        Command::Default => print!("{DEFAULT_FILE}"),
+        Command::Check { file } => check(file.clone(), paths)?,
+    }
+    Ok(())
+}
+
+fn check(file: Option<PathBuf>, paths: &Paths) -> anyhow::Result<()> {
+    let usual = paths.config_file();
+    if file.is_none() && !usual.exists() {
+        println!("there is no `{}`; the defaults are in force", usual.display());
+        return Ok(());
+    }
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let config = Config::load(file.as_deref(), paths, environment)?;
+    let Some(file) = &config.file else { bail!("no file was read") };
+    println!(
+        "{} is right; {} watched",
+        file.display(),
+        plural(config.watch.len(), "path is", "paths are")
+    );
+    Ok(())
+}
+
+fn plural(n: usize, one: &str, many: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
+}

@@ -1,0 +1,177 @@
+//! `speakerd install` and `uninstall`: start at every login, by a systemd user unit, or where there is no systemd by the
+//! desktop's autostart.
+
+#![expect(clippy::print_stdout, reason = "says what it did")]
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+
+use crate::config::DEFAULT_FILE;
+use crate::paths::{Paths, private_dir};
+
+const UNIT: &str = include_str!("../../packaging/speakerd.service");
+const UNIT_NAME: &str = "speakerd.service";
+const UNIT_PROGRAM: &str = "/usr/bin/speakerd";
+
+/// Where programs lie for good. One that runs from elsewhere, a build folder say, is copied first.
+const STABLE_DIRS: [&str; 4] = ["/usr/bin", "/usr/local/bin", "/opt", "/nix/store"];
+
+/// What install writes, below the user's home.
+struct Places {
+    program: PathBuf,
+    unit: PathBuf,
+    autostart: PathBuf,
+}
+
+impl Places {
+    fn of(paths: &Paths) -> Self {
+        let configs = paths.config_dir.parent().unwrap_or(&paths.config_dir);
+        Self {
+            program: paths.home.join(".local/bin/speakerd"),
+            unit: configs.join("systemd/user").join(UNIT_NAME),
+            autostart: configs.join("autostart/speakerd.desktop"),
+        }
+    }
+}
+
+/// Installs the autostart and starts the daemon.
+///
+/// # Errors
+/// Where a file cannot be written or the service manager refuses.
+pub fn install(paths: &Paths) -> anyhow::Result<()> {
+    let places = Places::of(paths);
+    let program = stable_program(paths, &places.program)?;
+    let config = paths.config_file();
+    if !config.exists() {
+        private_dir(&paths.config_dir)?;
+        write_new(&config, DEFAULT_FILE)?;
+        println!("wrote {}: name the files to watch there", config.display());
+    }
+    if !has_systemd() {
+        let entry = format!(
+            "[Desktop Entry]\nType=Application\nName=speakerd\nComment=Speaks the lines appended to your files\n\
+             Exec=\"{}\" run\nTerminal=false\nNoDisplay=true\n",
+            program.display()
+        );
+        replace(&places.autostart, &entry)?;
+        println!("no systemd user manager answers; wrote {} instead", places.autostart.display());
+        println!(
+            "it starts at your next login to a desktop; to start it now: {} run",
+            program.display()
+        );
+        return Ok(());
+    }
+    let quoted = program.display().to_string().replace('%', "%%");
+    let unit = UNIT.replace(UNIT_PROGRAM, &format!("\"{quoted}\""));
+    replace(&places.unit, &unit)?;
+    println!("wrote {}", places.unit.display());
+    systemctl(&["daemon-reload"])?;
+    systemctl(&["enable", UNIT_NAME])?;
+    systemctl(&["restart", UNIT_NAME])?;
+    println!("speakerd runs now and starts at every login");
+    println!("its log: journalctl --user -u speakerd");
+    Ok(())
+}
+
+/// Stops the daemon and removes the autostart. What belongs to the user stays.
+///
+/// # Errors
+/// Where a file cannot be removed or the service manager refuses.
+pub fn uninstall(paths: &Paths) -> anyhow::Result<()> {
+    let places = Places::of(paths);
+    let mut n_removed = 0;
+    if places.unit.exists() {
+        if has_systemd() {
+            systemctl(&["disable", "--now", UNIT_NAME])?;
+        }
+        remove(&places.unit, &mut n_removed)?;
+        if has_systemd() {
+            systemctl(&["daemon-reload"])?;
+        }
+    }
+    remove(&places.autostart, &mut n_removed)?;
+    remove(&places.program, &mut n_removed)?;
+    if n_removed == 0 {
+        println!("nothing was installed");
+    } else {
+        println!("kept {} and {}", paths.config_dir.display(), paths.state_dir.display());
+    }
+    Ok(())
+}
+
+/// The program's place for good; copies it where it runs from a place that may vanish.
+fn stable_program(paths: &Paths, target: &Path) -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe().context("cannot tell where this program is")?;
+    let homes = [paths.home.join(".local/bin"), paths.home.join(".cargo/bin")];
+    let is_stable = STABLE_DIRS.iter().any(|directory| program.starts_with(directory))
+        || homes.iter().any(|directory| program.starts_with(directory));
+    if is_stable {
+        return Ok(program);
+    }
+    let beside = target.with_extension("new");
+    make_parent(target)?;
+    // Copied beside and renamed: the old one may be running.
+    fs::copy(&program, &beside)
+        .and_then(|_| fs::rename(&beside, target))
+        .with_context(|| format!("cannot copy the program to `{}`", target.display()))?;
+    println!("copied the program to {}", target.display());
+    Ok(target.to_path_buf())
+}
+
+fn has_systemd() -> bool {
+    let status = Command::new("systemctl")
+        .args(["--user", "show-environment"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok_and(|status| status.success())
+}
+
+fn systemctl(arguments: &[&str]) -> anyhow::Result<()> {
+    let output =
+        Command::new("systemctl").arg("--user").args(arguments).stdin(Stdio::null()).output();
+    let output = output.context("cannot run systemctl")?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("systemctl --user {} failed: {}", arguments.join(" "), said.trim());
+    }
+    Ok(())
+}
+
+fn make_parent(path: &Path) -> anyhow::Result<()> {
+    let parent = path.parent().unwrap_or(path);
+    fs::create_dir_all(parent).with_context(|| format!("cannot make `{}`", parent.display()))
+}
+
+fn write_new(path: &Path, content: &str) -> anyhow::Result<()> {
+    let opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    opened
+        .and_then(|mut file| file.write_all(content.as_bytes()))
+        .with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+fn replace(path: &Path, content: &str) -> anyhow::Result<()> {
+    make_parent(path)?;
+    let beside = path.with_extension("new");
+    fs::write(&beside, content)
+        .and_then(|()| fs::rename(&beside, path))
+        .with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+fn remove(path: &Path, n_removed: &mut usize) -> anyhow::Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => {
+            *n_removed += 1;
+            println!("removed {}", path.display());
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("cannot remove `{}`", path.display())),
+    }
+}

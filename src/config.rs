@@ -1,0 +1,222 @@
+//! The validated configuration. Built once, from the defaults, a file, the environment and the command line.
+//!
+//! Does not know that a daemon exists: `speakerd config check` uses it as well. What may be typed is in [`raw`];
+//! everything here has been checked, paths are absolute and numbers are in range.
+
+pub mod error;
+pub mod raw;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use error::ConfigError;
+
+use crate::paths::Paths;
+use crate::speech::Lane;
+
+/// The commented default file, as `speakerd config default` prints it.
+pub const DEFAULT_FILE: &str = include_str!("../config/speakerd.toml");
+
+/// Everything that can be set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The file it came from; `None` for the embedded defaults.
+    pub file: Option<PathBuf>,
+    /// What is read aloud.
+    pub watch: Vec<WatchConfig>,
+    /// The queue and the history.
+    pub queue: QueueConfig,
+    /// Voices and engines.
+    pub engine: EngineConfig,
+    /// What is too much.
+    pub limits: LimitsConfig,
+    /// Where the sound goes.
+    pub audio: AudioConfig,
+    /// How text is made ready for speech.
+    pub text: TextConfig,
+    /// How much is logged: a level, or directives as `tracing` knows them.
+    pub log_filter: String,
+}
+
+/// One `[[watch]]`: a file, or all files that a pattern matches.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WatchConfig {
+    /// An absolute path; `*`, `?` and `[…]` make it a pattern.
+    pub path: PathBuf,
+    /// The voice; `None` for the default one.
+    pub voice: Option<Arc<str>>,
+    /// Where reading begins.
+    pub start: Start,
+    /// What happens to a text that is no longer the one that was read.
+    pub on_rewrite: OnRewrite,
+    /// In which lane its lines wait.
+    pub priority: Lane,
+    /// Speed, as a factor on `engine.rate`.
+    pub rate: f32,
+    /// Pitch, as a factor.
+    pub pitch: f32,
+    /// Loudness, as a factor.
+    pub volume: f32,
+}
+
+/// Where reading of a file begins when the daemon starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// Where it was left; a file never seen before, at its end.
+    #[default]
+    Resume,
+    /// At its end, always: what came while the daemon was down is passed over.
+    End,
+    /// Where it was left; a file never seen before, at its beginning.
+    Beginning,
+}
+
+/// What happens to a text that is no longer the one that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnRewrite {
+    /// It is read from its beginning.
+    #[default]
+    Beginning,
+    /// Only what is appended from then on is read.
+    End,
+}
+
+/// `[queue]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueueConfig {
+    /// How many utterances wait in each lane.
+    pub capacity: usize,
+    /// How many finished utterances are remembered.
+    pub history: usize,
+    /// How long an utterance may wait; `None` for ever.
+    pub max_age: Option<Duration>,
+}
+
+/// `[engine]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct EngineConfig {
+    /// The voice where none is named.
+    pub voice: Arc<str>,
+    /// What speaks where the engine asked for cannot be loaded.
+    pub fallback: Fallback,
+    /// After how much idleness an engine is unloaded; `None` for never.
+    pub idle_unload: Option<Duration>,
+    /// Speed of everything, as a factor.
+    pub rate: f32,
+    /// Pitch of everything, as a factor.
+    pub pitch: f32,
+}
+
+/// What speaks where the engine asked for cannot be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fallback {
+    /// The builtin voice; `status` and `history` tell.
+    #[default]
+    Builtin,
+    /// Nothing: the line fails.
+    None,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct LimitsConfig {
+    /// Engine time for one sentence piece.
+    pub piece_deadline: Duration,
+    /// How long a stop may take.
+    pub shutdown: Duration,
+    /// A longer line is cut.
+    pub max_line_bytes: usize,
+    /// Files watched at the same time.
+    pub max_files: usize,
+    /// Connections to the control socket.
+    pub max_clients: usize,
+}
+
+/// `[audio]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct AudioConfig {
+    /// Where the sound goes.
+    pub output: Output,
+    /// The sound device by name; `None` for the default one.
+    pub device: Option<String>,
+    /// Loudness of everything, as a factor.
+    pub volume: f32,
+    /// Silence between two utterances.
+    pub gap: Duration,
+    /// Where `wav` output goes.
+    pub wav_dir: PathBuf,
+    /// How fast `null` and `wav` take audio: a factor on the speed of sound; `None` for as fast as it comes.
+    pub null_speed: Option<f64>,
+    /// After how much silence the sound device is closed; `None` for never.
+    pub release: Option<Duration>,
+    /// How much audio is made ahead.
+    pub look_ahead: Duration,
+}
+
+/// Where the sound goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Output {
+    /// The sound card.
+    #[default]
+    Card,
+    /// Nowhere, at the pace of speech.
+    Null,
+    /// One WAV file per utterance.
+    Wav,
+}
+
+impl Output {
+    /// The word for it in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Card => "card",
+            Self::Null => "null",
+            Self::Wav => "wav",
+        }
+    }
+}
+
+/// `[text]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextConfig {
+    /// Longer texts are split at sentences, clauses or words.
+    pub max_piece_chars: usize,
+}
+
+impl Config {
+    /// The defaults for these places.
+    ///
+    /// # Panics
+    /// Never: a test holds the defaults against the checks.
+    pub fn defaults(paths: &Paths) -> Self {
+        raw::RawConfig::default().check(None, paths).expect("the defaults are valid")
+    }
+
+    /// Reads the file named, or else the user's file where there is one, or else the defaults; then the environment.
+    ///
+    /// # Errors
+    /// Names the file, the key and the reason.
+    pub fn load(
+        named: Option<&Path>,
+        paths: &Paths,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let usual = paths.config_file();
+        let file = match named {
+            Some(file) => Some(file.to_path_buf()),
+            None => usual.exists().then_some(usual),
+        };
+        let raw = match &file {
+            Some(file) => raw::RawConfig::read(file)?,
+            None => raw::RawConfig::default(),
+        };
+        raw.with_environment(environment)?.check(file, paths)
+    }
+}

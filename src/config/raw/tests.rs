@@ -1,0 +1,101 @@
+use super::*;
+
+fn paths() -> Paths {
+    Paths {
+        home: "/home/ann".into(),
+        config_dir: "/home/ann/.config/speakerd".into(),
+        data_dir: "/d".into(),
+        state_dir: "/s".into(),
+        runtime_dir: "/r".into(),
+    }
+}
+
+fn check(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("speakerd.toml");
+    std::fs::write(&file, text).unwrap();
+    let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    Config::load(Some(&file), &paths(), environment)
+}
+
+#[test]
+fn the_defaults_are_valid() {
+    let config = Config::defaults(&paths());
+    assert_eq!(config.queue.capacity, 64);
+    assert_eq!(config, check("", &[]).map(|config| Config { file: None, ..config }).unwrap());
+}
+
+#[test]
+fn a_wrong_key_or_value_is_refused_with_its_key() {
+    for (text, key, reason) in [
+        ("[audio]\nvolum = 1\n", "audio.volum", "unknown field"),
+        ("[audio]\nvolume = 3.5\n", "audio.volume", "3.5 is not between 0 and 2"),
+        ("[audio]\nvolume = \"loud\"\n", "audio.volume", "expected"),
+        ("[audio]\noutput = \"radio\"\n", "audio.output", "unknown variant"),
+        ("[queue]\ncapacity = 0\n", "queue.capacity", "0 is not between 1 and 4096"),
+        ("[engine]\nvoice = \"nobody\"\n", "engine.voice", "there is no voice `nobody`"),
+        ("[log]\nlevel = \"a=b=c\"\n", "log.level", "is not error, warn"),
+        (
+            "[[watch]]\npath = \"a\"\n[[watch]]\npath = \"b\"\nrate = 9.0\n",
+            "watch[1].rate",
+            "9 is not",
+        ),
+        ("[[watch]]\npath = \"\"\n", "watch[0].path", "is empty"),
+        ("[[watch]]\npath = \"[\"\n", "watch[0].path", "is not a pattern"),
+        ("[radio]\n", "radio", "unknown field"),
+    ] {
+        let error = check(text, &[]).unwrap_err();
+        assert_eq!(error.key.as_deref(), Some(key), "{text}: {error}");
+        assert!(error.reason.contains(reason), "{text}: {error}");
+        assert!(matches!(error.origin, Some(Origin::File(_))), "{text}");
+    }
+}
+
+#[test]
+fn broken_toml_is_refused_with_its_line() {
+    let error = check("[audio]\nvolume = \n", &[]).unwrap_err();
+    assert!(error.reason.contains("line 2"), "{error}");
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let environment = [
+        ("SPEAKERD_AUDIO_OUTPUT", "null"),
+        ("SPEAKERD_AUDIO_NULL_SPEED", "2"),
+        ("SPEAKERD_ENGINE_VOICE", "slt"),
+        ("SPEAKERD_SOMETHING_ELSE", "is not ours"),
+        ("PATH", "/bin"),
+    ];
+    let config = check("[audio]\noutput = \"wav\"\ngap_ms = 7\n", &environment).unwrap();
+    assert_eq!(config.audio.output, Output::Null);
+    assert_eq!(config.audio.null_speed, Some(2.0));
+    assert_eq!(config.audio.gap, Duration::from_millis(7));
+    assert_eq!(&*config.engine.voice, "slt");
+}
+
+#[test]
+fn a_wrong_variable_is_refused_by_its_name() {
+    for (name, value, key) in [
+        ("SPEAKERD_AUDIO_VOLUM", "1", "audio.volum"),
+        ("SPEAKERD_QUEUE_CAPACITY", "many", "queue.capacity"),
+    ] {
+        let error = check("", &[(name, value)]).unwrap_err();
+        assert_eq!(error.origin, Some(Origin::Variable(name.into())), "{error}");
+        assert_eq!(error.key.as_deref(), Some(key), "{error}");
+    }
+}
+
+#[test]
+fn paths_are_absolute_and_relative_ones_are_beside_the_file() {
+    let config =
+        check("[[watch]]\npath = \"~/a.log\"\n[[watch]]\npath = \"b.log\"\n", &[]).unwrap();
+    assert_eq!(config.watch[0].path, Path::new("/home/ann/a.log"));
+    assert_eq!(config.watch[1].path, config.file.unwrap().with_file_name("b.log"));
+}
+
+#[test]
+fn zero_seconds_mean_never() {
+    let config = check("[engine]\nidle_unload_secs = 0\n[audio]\nnull_speed = 0\n", &[]).unwrap();
+    assert_eq!(config.engine.idle_unload, None);
+    assert_eq!(config.audio.null_speed, None);
+}

@@ -1,0 +1,426 @@
+//! What each request means: reads the status, moves an atomic, or puts something into a channel that has room.
+//!
+//! Never waits for a thread: where an answer comes from one, it comes through a one-shot channel.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+use tokio::sync::{Notify, oneshot};
+
+use super::protocol::{
+    Clear, Load, PROTOCOL, Refusal, RefusalCode, Replay, Reply, Request, Response, Say, WaitIdle,
+    WatchRequest,
+};
+use crate::clock;
+use crate::config::Config;
+use crate::config::raw::{RawWatch, VOLUME};
+use crate::engine::Prosody;
+use crate::history::History;
+use crate::inference::EngineCommand;
+use crate::memory;
+use crate::paths::Paths;
+use crate::queue::{Intake, Order, QueueView};
+use crate::speech::{Lane, Manner, Outcome, Report, Source};
+use crate::status::{Status, StatusBoard};
+use crate::steering::{Steering, Stopping};
+use crate::watch::WatchCommand;
+
+/// The name of what is said through the socket.
+pub const CONTROL_SOURCE: &str = "control";
+
+/// How many utterances are said again at most at one request: more than the queue holds are refused anyway.
+const MAX_REPLAY: usize = 64;
+
+/// A look at all files takes milliseconds; after this long the watch thread hangs.
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
+
+/// What requests work with.
+pub struct Handler {
+    /// `None` once the daemon is stopping, so that the queue can close.
+    intake: RefCell<Option<Intake>>,
+    queue: QueueView,
+    history: History,
+    steering: Steering,
+    board: StatusBoard,
+    to_watch: Sender<WatchCommand>,
+    to_engines: Sender<EngineCommand>,
+    paths: Paths,
+    source: Source,
+    manner: Manner,
+    max_age: Option<Duration>,
+    check_voice: CheckVoice,
+    /// Ends the daemon.
+    shutdown: Arc<Notify>,
+}
+
+/// Why a voice cannot speak here, if it cannot.
+pub type CheckVoice = fn(&str) -> Result<(), String>;
+
+/// The parts of a [`Handler`] that the daemon has made.
+pub struct Parts {
+    /// The queue's mouth.
+    pub intake: Intake,
+    /// What was said.
+    pub history: History,
+    /// The atomics.
+    pub steering: Steering,
+    /// The status.
+    pub board: StatusBoard,
+    /// The watch thread.
+    pub to_watch: Sender<WatchCommand>,
+    /// The inference thread.
+    pub to_engines: Sender<EngineCommand>,
+    /// For relative paths.
+    pub paths: Paths,
+    /// Tells whether a voice can be had.
+    pub check_voice: CheckVoice,
+    /// Ends the daemon.
+    pub shutdown: Arc<Notify>,
+}
+
+fn refuse<T>(code: RefusalCode, message: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::new(code, message))
+}
+
+impl Handler {
+    /// A handler for this configuration.
+    pub fn new(parts: Parts, config: &Config) -> Self {
+        let Parts {
+            intake,
+            history,
+            steering,
+            board,
+            to_watch,
+            to_engines,
+            paths,
+            check_voice,
+            shutdown,
+        } = parts;
+        Self {
+            queue: intake.view(),
+            intake: RefCell::new(Some(intake)),
+            history,
+            steering,
+            board,
+            to_watch,
+            to_engines,
+            paths,
+            source: Source::new(CONTROL_SOURCE),
+            manner: Manner {
+                voice: config.engine.voice.clone(),
+                rate: config.engine.rate,
+                pitch: config.engine.pitch,
+                volume: 1.0,
+            },
+            max_age: config.queue.max_age,
+            check_voice,
+            shutdown,
+        }
+    }
+
+    /// Refuses everything that would be spoken from now on.
+    pub fn stop_speaking(&self) {
+        self.intake.take();
+    }
+
+    /// For followers.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// For subscribers.
+    pub fn board(&self) -> &StatusBoard {
+        &self.board
+    }
+
+    /// The status with what only the moment of asking knows.
+    pub fn status(&self) -> Status {
+        let mut status = self.board.snapshot();
+        (status.queue.n_ordinary, status.queue.n_important) = self.queue.lengths();
+        status.playback.paused = self.steering.is_paused();
+        status.playback.muted = self.steering.is_muted();
+        status.playback.volume = self.steering.volume();
+        status.daemon.stopping = self.steering.stopping() != Stopping::No;
+        status.daemon.resident_bytes = memory::resident_bytes();
+        status
+    }
+
+    /// Carries out a request that has one answer.
+    ///
+    /// # Errors
+    /// The refusal, which is an answer as well.
+    pub async fn handle(&self, request: Request) -> Reply {
+        match request {
+            Request::Version => {
+                let version = env!("CARGO_PKG_VERSION").to_owned();
+                Ok(Response::Version { version, protocol: PROTOCOL })
+            }
+            Request::Status => Ok(Response::Status(Box::new(self.status()))),
+            Request::Say(say) => self.say(say).await,
+            Request::Skip => self.skip(),
+            Request::Clear(clear) => self.clear(clear).await,
+            Request::Pause => self.steer(|steering| steering.set_paused(true)),
+            Request::Resume => self.steer(|steering| steering.set_paused(false)),
+            Request::Mute => self.steer(|steering| steering.set_muted(true)),
+            Request::Unmute => self.steer(|steering| steering.set_muted(false)),
+            Request::Volume(volume) => self.volume(volume),
+            Request::Replay(replay) => self.replay(&replay),
+            Request::Queue => Ok(Response::Queue(self.queue.waiting())),
+            Request::Watch(request) => self.watch(request).await,
+            Request::Load(load) => self.load(load),
+            Request::Unload => self.command(EngineCommand::Unload),
+            Request::WaitIdle(wait) => self.wait_idle(&wait).await,
+            Request::Shutdown => {
+                self.shutdown.notify_one();
+                Ok(Response::Handled)
+            }
+            // The server answers these itself: they have many lines.
+            Request::Subscribe | Request::History(_) => {
+                refuse(RefusalCode::BadRequest, "this request has a connection of its own")
+            }
+        }
+    }
+
+    async fn say(&self, say: Say) -> Reply {
+        if say.text.trim().is_empty() {
+            return refuse(RefusalCode::BadRequest, "text is empty");
+        }
+        let rate = say.rate.unwrap_or(1.0);
+        if !Prosody::RATE.contains(&rate) {
+            let (min, max) = (Prosody::RATE.start(), Prosody::RATE.end());
+            return refuse(
+                RefusalCode::BadRequest,
+                format!("rate {rate} is not between {min} and {max}"),
+            );
+        }
+        let voice = match say.voice {
+            Some(voice) => {
+                (self.check_voice)(&voice)
+                    .map_err(|why| Refusal::new(RefusalCode::UnknownVoice, why))?;
+                voice.into()
+            }
+            None => Arc::clone(&self.manner.voice),
+        };
+        let manner = Manner { voice, rate: self.manner.rate * rate, ..self.manner.clone() };
+        let lane = if say.interrupt { Lane::Important } else { say.priority };
+        let interrupted = self.steering.current().filter(|_| say.interrupt);
+        let (told, outcome) = oneshot::channel();
+        let id = self.enqueue(say.text.into(), manner, lane, Some(told))?;
+        if let Some(interrupted) = interrupted {
+            self.steering.skip(interrupted);
+        }
+        if !say.wait {
+            return Ok(Response::Queued { id });
+        }
+        let Ok((outcome, reason)) = outcome.await else {
+            return refuse(RefusalCode::Stopping, "the daemon ended before it was said");
+        };
+        Ok(Response::Ended { id, outcome, reason })
+    }
+
+    fn enqueue(
+        &self,
+        text: Arc<str>,
+        manner: Manner,
+        lane: Lane,
+        tell: Option<oneshot::Sender<(Outcome, Option<String>)>>,
+    ) -> Result<u64, Refusal> {
+        let intake = self.intake.borrow();
+        let Some(intake) = intake.as_ref() else {
+            return refuse(RefusalCode::Stopping, "the daemon is stopping");
+        };
+        let order =
+            Order { source: self.source.clone(), text, manner, lane, max_age: self.max_age };
+        let history = self.history.clone();
+        let deliver = Box::new(move |report: Report| {
+            history.publish(&report);
+            if let Some(tell) = tell {
+                let _nobody_waits = tell.send((report.outcome, report.reason));
+            }
+        });
+        let utterance = intake.utterance(order, clock::now(), deliver);
+        let id = utterance.id.get();
+        match intake.try_send(utterance) {
+            Ok(()) => Ok(id),
+            Err(full) => {
+                intake.withdraw(full.into_inner());
+                refuse(
+                    RefusalCode::QueueFull,
+                    "the queue is full; try again when something was said, or `speakerd clear`",
+                )
+            }
+        }
+    }
+
+    fn skip(&self) -> Reply {
+        match self.steering.current() {
+            Some(id) => {
+                self.steering.skip(id);
+                Ok(Response::Skipped { id: id.get() })
+            }
+            None => refuse(RefusalCode::NothingToSkip, "nothing is being said"),
+        }
+    }
+
+    async fn clear(&self, clear: Clear) -> Reply {
+        let through = self.queue.last_issued();
+        let Some(name) = clear.source else {
+            self.steering.clear_through(through);
+            return Ok(Response::Handled);
+        };
+        if name == CONTROL_SOURCE {
+            self.source.clear_through(through);
+        } else {
+            let (tell, told) = oneshot::channel();
+            let reply = Box::new(move |known| {
+                let _hung_up = tell.send(known);
+            });
+            self.ask_watch(WatchCommand::Clear(name.clone(), through, reply))?;
+            if !told.await.unwrap_or(false) {
+                let message =
+                    format!("there is no source `{name}`; `speakerd watch list` names them");
+                return refuse(RefusalCode::UnknownSource, message);
+            }
+        }
+        // The audio callback knows no sources: what sounds is silenced by its id.
+        let speaking =
+            self.board.snapshot().playback.speaking.filter(|speaking| speaking.source == name);
+        if let Some(id) = self
+            .steering
+            .current()
+            .filter(|id| speaking.is_some_and(|speaking| speaking.id == id.get()))
+        {
+            self.steering.skip(id);
+        }
+        self.steering.nudge();
+        Ok(Response::Handled)
+    }
+
+    fn steer(&self, steer: impl FnOnce(&Steering)) -> Reply {
+        steer(&self.steering);
+        self.board.modify(|_| ()); // subscribers read it together with the board
+        Ok(Response::Handled)
+    }
+
+    fn volume(&self, volume: f32) -> Reply {
+        if !VOLUME.contains(&volume) {
+            return refuse(
+                RefusalCode::BadRequest,
+                format!("volume {volume} is not between 0 and 2"),
+            );
+        }
+        self.steer(|steering| steering.set_volume(volume))
+    }
+
+    fn replay(&self, replay: &Replay) -> Reply {
+        if !(1..=MAX_REPLAY).contains(&replay.n) {
+            let message = format!("{} is not between 1 and {MAX_REPLAY}", replay.n);
+            return refuse(RefusalCode::BadRequest, message);
+        }
+        let entries = self.history.last(replay.n, Outcome::Spoken);
+        if entries.is_empty() {
+            return refuse(RefusalCode::NothingToReplay, "nothing was said yet");
+        }
+        let mut ids = Vec::new();
+        for entry in entries {
+            let manner = Manner { voice: entry.voice.as_str().into(), ..self.manner.clone() };
+            match self.enqueue(entry.text.as_str().into(), manner, Lane::Ordinary, None) {
+                Ok(id) => ids.push(id),
+                Err(refusal) if ids.is_empty() => return Err(refusal),
+                Err(_) => break, // what fits is said
+            }
+        }
+        Ok(Response::Replayed { ids })
+    }
+
+    async fn watch(&self, request: WatchRequest) -> Reply {
+        let (tell, told) = oneshot::channel();
+        let reply = Box::new(move |files| {
+            let _hung_up = tell.send(files);
+        });
+        match request {
+            WatchRequest::List => {
+                let files = self.board.snapshot().watch.files;
+                return Ok(Response::Files(files.into_iter().map(|file| file.path).collect()));
+            }
+            WatchRequest::Add(raw) => {
+                self.ask_watch(WatchCommand::Add(self.checked(raw)?, reply))?
+            }
+            WatchRequest::Remove { path } => {
+                let path = self.paths.absolute(&path, &self.paths.home);
+                self.ask_watch(WatchCommand::Remove(path, reply))?;
+            }
+        }
+        match told.await {
+            Ok(Ok(files)) => Ok(Response::Files(
+                files.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
+            )),
+            Ok(Err(why)) => refuse(RefusalCode::CannotWatch, why),
+            Err(_) => refuse(RefusalCode::Stopping, "the daemon is stopping"),
+        }
+    }
+
+    fn checked(&self, raw: RawWatch) -> Result<crate::config::WatchConfig, Refusal> {
+        if let Some(voice) = &raw.voice {
+            (self.check_voice)(voice)
+                .map_err(|why| Refusal::new(RefusalCode::UnknownVoice, why))?;
+        }
+        raw.check(&self.paths, &self.paths.home)
+            .map_err(|error| Refusal::new(RefusalCode::BadRequest, error.to_string()))
+    }
+
+    fn load(&self, load: Load) -> Reply {
+        let voice = load.voice.unwrap_or_else(|| self.manner.voice.to_string());
+        (self.check_voice)(&voice).map_err(|why| Refusal::new(RefusalCode::UnknownVoice, why))?;
+        self.command(EngineCommand::Load(voice))
+    }
+
+    fn command(&self, command: EngineCommand) -> Reply {
+        match self.to_engines.try_send(command) {
+            Ok(()) => Ok(Response::Handled),
+            Err(_) => refuse(RefusalCode::Busy, "the engines have enough to do; try again"),
+        }
+    }
+
+    fn ask_watch(&self, command: WatchCommand) -> Result<(), Refusal> {
+        self.to_watch.try_send(command).map_err(|_| {
+            Refusal::new(RefusalCode::Busy, "the files are being looked at; try again")
+        })
+    }
+
+    async fn wait_idle(&self, wait: &WaitIdle) -> Reply {
+        let limit = match wait.timeout_secs {
+            None => Duration::MAX,
+            Some(secs) => Duration::try_from_secs_f64(secs).map_err(|_| {
+                Refusal::new(RefusalCode::BadRequest, format!("{secs} is not a number of seconds"))
+            })?,
+        };
+        let begun = clock::now();
+        let (tell, looked) = oneshot::channel();
+        self.ask_watch(WatchCommand::Look(Box::new(move || {
+            let _hung_up = tell.send(());
+        })))?;
+        match tokio::time::timeout(LOOK_LIMIT.min(limit), looked).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return refuse(RefusalCode::Stopping, "the daemon is stopping"),
+            Err(_) => {
+                return refuse(RefusalCode::TimedOut, "the files could not be looked at in time");
+            }
+        }
+        let left = limit.saturating_sub(clock::now().duration_since(begun));
+        let is_idle =
+            |status: &Status| status.watch.n_unread_files == 0 && status.queue.n_open == 0;
+        // tokio has no timer for ever; ten years will do.
+        if self.board.wait_until(left.min(Duration::from_secs(315_360_000)), is_idle).await {
+            Ok(Response::Handled)
+        } else {
+            let n_open = self.board.snapshot().queue.n_open;
+            refuse(
+                RefusalCode::TimedOut,
+                format!("not idle in time: {n_open} utterances are still to be said"),
+            )
+        }
+    }
+}

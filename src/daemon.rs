@@ -1,0 +1,278 @@
+//! The composition root: makes the channels, starts the threads, and ends them in order.
+//!
+//! The one file that knows every room. It contains no decision about speech.
+
+pub mod heap;
+pub mod notify;
+pub mod signals;
+
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, bail};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use tokio::sync::{Notify, mpsc, watch as flag};
+use tracing::{error, info, warn};
+
+use crate::clock;
+use crate::config::Config;
+use crate::control::handler::{Handler, Parts};
+use crate::control::listener::ControlSocket;
+use crate::control::server;
+use crate::engine::registry;
+use crate::history::History;
+use crate::inference::engines::{BuiltEngines, EngineSource, Engines};
+use crate::inference::{EngineCommand, Inference};
+use crate::logging;
+use crate::paths::{Paths, private_dir};
+use crate::pipe::pipe;
+use crate::playback::card::{Output, open_output};
+use crate::playback::{Playback, PlaybackSettings};
+use crate::queue::queue;
+use crate::status::StatusBoard;
+use crate::steering::{Steering, Stopping};
+use crate::threads::{Thread, spawn_named};
+use crate::watch::{Watch, WatchCommand};
+
+/// What the history may take in memory: 100,000 ordinary lines, or fewer long ones.
+const HISTORY_BYTES: usize = 64 << 20;
+
+/// Requests to the watch thread that wait: each is answered in milliseconds.
+const WATCH_COMMANDS: usize = 16;
+
+/// Requests to the inference thread that wait: loading takes long, and nobody needs it twice.
+const ENGINE_COMMANDS: usize = 4;
+
+/// What is left of the shutdown's time for the bookmarks and for those who follow, once the line is cut.
+const CUT_RESERVE: Duration = Duration::from_millis(800);
+
+/// What the daemon is made of.
+pub struct Setup {
+    /// The checked configuration.
+    pub config: Config,
+    /// Where files lie.
+    pub paths: Paths,
+    /// Where engines come from.
+    pub engines: Box<dyn EngineSource>,
+    /// Where the sound goes.
+    pub output: Box<dyn Output>,
+}
+
+impl Setup {
+    /// The engines and the output of this build.
+    pub fn new(config: Config, paths: Paths) -> Self {
+        let output = open_output(&config.audio);
+        Self { config, paths, engines: Box::new(BuiltEngines { trim_memory: heap::trim }), output }
+    }
+}
+
+/// Runs the daemon in this process until a signal or a `shutdown` ends it.
+///
+/// # Errors
+/// Where it cannot start, or one of its threads is lost.
+pub fn run(config: Config, paths: Paths) -> anyhow::Result<()> {
+    heap::prepare();
+    logging::start(&config.log_filter);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async {
+        let signals = signals::Signals::listen().context("cannot listen for signals")?;
+        serve(Setup::new(config, paths), signals.stop()).await
+    })
+}
+
+/// Runs the daemon until `stop` ends or a client asks for it. Runs in a `LocalSet`.
+///
+/// # Errors
+/// Where it cannot start, one of its threads is lost, or one does not end in time.
+pub async fn serve(setup: Setup, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let Setup { config, paths, engines, output } = setup;
+    private_dir(&paths.state_dir)?;
+    let activated = listenfd::ListenFd::from_env().take_unix_listener(0).ok().flatten();
+    let mut socket = ControlSocket::bind(&paths.socket(), activated)?;
+    let board = StatusBoard::default();
+    board.modify(|status| {
+        status.daemon.version = env!("CARGO_PKG_VERSION").to_owned();
+        status.daemon.pid = std::process::id();
+        status.daemon.started_at = clock::rfc3339(SystemTime::now());
+        status.daemon.config = config.file.as_ref().map(|file| file.display().to_string());
+    });
+    let shutdown = Arc::new(Notify::new());
+    let (threads, handler) = start_threads(&config, paths, engines, output, &board, &shutdown)?;
+    let handler = Rc::new(handler);
+    let (closing, is_closing) = flag::channel(false);
+    let listener = tokio::net::UnixListener::from_std(socket.take_listener()?)?;
+    let server =
+        server::serve(listener, Rc::clone(&handler), config.limits.max_clients, is_closing);
+    let server = tokio::task::spawn_local(server);
+    notify::ready();
+    info!(version = env!("CARGO_PKG_VERSION"), files = board.snapshot().watch.files.len(), "ready");
+
+    let mut threads = threads;
+    let lost = tokio::select! {
+        () = stop => None,
+        () = shutdown.notified() => None,
+        lost = threads.ended.recv() => lost,
+    };
+    if let Some(name) = lost {
+        error!("the thread {name} is lost; stopping, so that a service manager can start anew");
+    }
+    notify::stopping();
+    let deadline = clock::now() + config.limits.shutdown;
+    handler.stop_speaking();
+    let late = threads.stop(config.limits.shutdown.saturating_sub(CUT_RESERVE), &handler).await;
+    handler.history().close();
+    let _server_is_gone = closing.send(true);
+    let left = deadline.saturating_duration_since(clock::now()).max(Duration::from_millis(200));
+    if tokio::time::timeout(left, server).await.is_err() {
+        warn!("a client did not take its last answers");
+    }
+    match (lost, late.as_slice()) {
+        (None, []) => {
+            info!("stopped");
+            Ok(())
+        }
+        (Some(name), _) => bail!("the thread {name} was lost"),
+        (None, late) => bail!("did not end in time: {}", late.join(", ")),
+    }
+}
+
+/// The three threads and what ends them.
+struct Threads {
+    watch: Thread<()>,
+    inference: Thread<()>,
+    playback: Thread<()>,
+    /// Gets the name of each thread that has ended.
+    ended: mpsc::Receiver<&'static str>,
+    steering: Steering,
+    to_watch: Sender<WatchCommand>,
+}
+
+fn start_threads(
+    config: &Config,
+    paths: Paths,
+    engines: Box<dyn EngineSource>,
+    output: Box<dyn Output>,
+    board: &StatusBoard,
+    shutdown: &Arc<Notify>,
+) -> anyhow::Result<(Threads, Handler)> {
+    let steering = Steering::default();
+    steering.set_volume(config.audio.volume);
+    let history = History::new(config.queue.history, HISTORY_BYTES, board.clone());
+    let (intake, outlet) = queue(config.queue.capacity, board);
+    let (audio_out, audio_in) = pipe(config.audio.look_ahead);
+    let (to_watch, watch_commands): (_, Receiver<WatchCommand>) = bounded(WATCH_COMMANDS);
+    let (to_engines, engine_commands): (_, Receiver<EngineCommand>) = bounded(ENGINE_COMMANDS);
+    let bookmarks = paths.bookmarks();
+    let watch = Watch::begin(
+        config,
+        bookmarks,
+        intake.clone(),
+        watch_commands,
+        history.clone(),
+        board.clone(),
+    )
+    .with_context(|| format!("cannot read the bookmarks in `{}`", paths.state_dir.display()))?;
+    let playback = {
+        let settings = PlaybackSettings { gap: config.audio.gap, release: config.audio.release };
+        let (board, steering) = (board.clone(), steering.clone());
+        // Made on its thread: an open card need not be `Send`.
+        move || Playback::new(audio_in, output, steering, board, settings)
+    };
+    let inference = {
+        let (fallback, idle_unload) = (config.engine.fallback, config.engine.idle_unload);
+        let (board, steering) = (board.clone(), steering.clone());
+        let (piece_deadline, max_piece_chars) =
+            (config.limits.piece_deadline, config.text.max_piece_chars);
+        // Made on its thread: an engine need not be `Send`.
+        move || {
+            let engines = Engines::new(engines, fallback, idle_unload, board);
+            let commands = engine_commands;
+            Inference {
+                outlet,
+                commands,
+                audio: audio_out,
+                steering,
+                engines,
+                piece_deadline,
+                max_piece_chars,
+            }
+        }
+    };
+    let (has_ended, ended) = mpsc::channel(3); // one message from each thread
+    let watch = spawn("watch", &has_ended, move || watch.run())?;
+    let inference = spawn("inference", &has_ended, move || inference().run())?;
+    let playback = spawn("playback", &has_ended, move || playback().run())?;
+    let handler = Handler::new(
+        Parts {
+            intake,
+            history,
+            steering: steering.clone(),
+            board: board.clone(),
+            to_watch: to_watch.clone(),
+            to_engines,
+            paths,
+            check_voice: |voice| {
+                registry::check_installed(voice).map_err(|error| error.to_string())
+            },
+            shutdown: Arc::clone(shutdown),
+        },
+        config,
+    );
+    Ok((Threads { watch, inference, playback, ended, steering, to_watch }, handler))
+}
+
+/// Starts a thread whose end is told, a panic included.
+fn spawn(
+    name: &'static str,
+    has_ended: &mpsc::Sender<&'static str>,
+    body: impl FnOnce() + Send + 'static,
+) -> anyhow::Result<Thread<()>> {
+    struct TellsAtTheEnd(&'static str, mpsc::Sender<&'static str>);
+    impl Drop for TellsAtTheEnd {
+        fn drop(&mut self) {
+            let _nobody_listens = self.1.try_send(self.0);
+        }
+    }
+    let guard = TellsAtTheEnd(name, has_ended.clone());
+    spawn_named(name, move || {
+        let _guard = guard;
+        body();
+    })
+    .with_context(|| format!("cannot start the thread {name}"))
+}
+
+impl Threads {
+    /// Ends the threads front to back: the queue closes, inference ends, playback drains, the last ticket ends watch.
+    /// Returns the names of those that did not end in time.
+    async fn stop(&mut self, limit: Duration, handler: &Handler) -> Vec<&'static str> {
+        // What is held would never be finished.
+        let how = if self.steering.is_paused() { Stopping::Now } else { Stopping::FinishLine };
+        self.steering.stop(how);
+        handler.board().modify(|status| status.daemon.stopping = true);
+        let cut_at = clock::now() + limit;
+        let give_up_at = cut_at + CUT_RESERVE / 2;
+        let mut stop_sent = false;
+        loop {
+            stop_sent = stop_sent || self.to_watch.try_send(WatchCommand::Stop).is_ok();
+            let alive = self.alive();
+            let now = clock::now();
+            if alive.is_empty() || now >= give_up_at {
+                return alive;
+            }
+            if now >= cut_at {
+                self.steering.stop(Stopping::Now);
+            }
+            // Whichever comes first: a thread's end, or the time to look at the clock.
+            let _ended = tokio::time::timeout(Duration::from_millis(20), self.ended.recv()).await;
+        }
+    }
+
+    fn alive(&self) -> Vec<&'static str> {
+        let threads =
+            [(&self.watch, "watch"), (&self.inference, "inference"), (&self.playback, "playback")];
+        threads.iter().filter(|(thread, _)| !thread.is_finished()).map(|(_, name)| *name).collect()
+    }
+}

@@ -1,0 +1,20 @@
+//! What the service manager is told. Without one, nothing happens.
+
+use sd_notify::NotifyState;
+use tracing::debug;
+
+/// The daemon answers: the socket is bound and every file's position is written down.
+pub fn ready() {
+    tell(&[NotifyState::Ready]);
+}
+
+/// The daemon is on its way out.
+pub fn stopping() {
+    tell(&[NotifyState::Stopping]);
+}
+
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        debug!("the service manager was not told: {error}");
+    }
+}

@@ -1,0 +1,5 @@
+//! Signal processing on slices of samples.
+//!
+//! Knows nothing of engines or cards.
+
+pub mod resample;

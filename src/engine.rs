@@ -1,0 +1,89 @@
+//! What an engine is: text in, audio out, pulled one chunk at a time.
+//!
+//! An engine knows nothing of cancellation, deadlines, queues, configuration files or sound cards: whoever pulls
+//! decides when to stop, and dropping the stream is stopping. It runs on one thread and need not be `Send`.
+
+pub mod error;
+pub mod registry;
+
+#[cfg(feature = "builtin")]
+pub mod builtin;
+pub mod espeak;
+
+pub use error::EngineError;
+
+use crate::pcm::{PcmChunk, PcmSpec};
+
+/// What an engine says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineInfo {
+    /// Its name in `status` and `history`.
+    pub name: &'static str,
+    /// The rate of every chunk it makes.
+    pub spec: PcmSpec,
+    /// The voices it has right now.
+    pub voices: Vec<String>,
+}
+
+/// How a voice is to speak. Every field is a factor on the voice's own habit; 1 leaves it alone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prosody {
+    /// Speed: 2 is twice as fast. In [`Prosody::RATE`].
+    pub rate: f32,
+    /// Pitch, for the voices that can. In [`Prosody::PITCH`].
+    pub pitch: f32,
+}
+
+impl Prosody {
+    /// The rates that engines accept; below and above, speech is no longer understood.
+    pub const RATE: std::ops::RangeInclusive<f32> = 0.25..=4.0;
+    /// The pitches that engines accept: one octave down to one octave up.
+    pub const PITCH: std::ops::RangeInclusive<f32> = 0.5..=2.0;
+}
+
+impl Default for Prosody {
+    fn default() -> Self {
+        Self { rate: 1.0, pitch: 1.0 }
+    }
+}
+
+/// One piece of text to speak: what an engine needs and nothing else.
+#[derive(Debug, Clone, Copy)]
+pub struct Speech<'a> {
+    /// Cleaned text, not empty, at most a few hundred characters.
+    pub text: &'a str,
+    /// One of the engine's voices.
+    pub voice: &'a str,
+    /// Rate and pitch.
+    pub prosody: Prosody,
+    /// For engines that sample: the same seed gives the same samples.
+    pub seed: u64,
+}
+
+/// A voice model that is loaded. Dropping it unloads it.
+pub trait Engine {
+    /// Name, rate and voices.
+    fn info(&self) -> &EngineInfo;
+
+    /// Begins to speak one piece of text. At most one stream exists at a time; a stream dropped early leaves the
+    /// engine as it was.
+    ///
+    /// # Errors
+    /// [`EngineError::EmptyText`], [`EngineError::UnknownVoice`], or whatever kept the engine from starting.
+    fn begin<'e>(
+        &'e mut self,
+        speech: &Speech<'_>,
+    ) -> Result<Box<dyn SpeechStream + 'e>, EngineError>;
+}
+
+/// Speech in the making.
+pub trait SpeechStream {
+    /// Computes the next piece of audio, at most [`PcmChunk::MAX`] long; `None` ends the speech.
+    ///
+    /// # Errors
+    /// Where the engine failed; the stream is over then.
+    fn next_chunk(&mut self) -> Result<Option<PcmChunk>, EngineError>;
+}
+
+/// Loads an engine on the thread that will use it.
+pub type EngineLoader = Box<dyn FnMut() -> Result<Box<dyn Engine>, EngineError> + Send>;

@@ -1,0 +1,52 @@
+//! What can go wrong in an engine, in classes by what the caller does about it.
+
+/// An engine that could not be loaded or could not speak.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// There is nothing to say; callers filter this out before they ask.
+    #[error("there is no text to speak")]
+    EmptyText,
+    /// The engine has no such voice.
+    #[error("there is no voice `{name}`; there are: {}", known.join(", "))]
+    UnknownVoice {
+        /// What was asked for.
+        name: String,
+        /// What could have been asked for.
+        known: Vec<String>,
+    },
+    /// A program that the engine runs is not installed.
+    #[error("the program `{program}` is not installed; install the package {package}")]
+    MissingProgram {
+        /// What was looked for in `PATH`.
+        program: &'static str,
+        /// The package that carries it on most systems.
+        package: &'static str,
+    },
+    /// A program that the engine runs failed.
+    #[error("`{program}` failed: {reason}")]
+    ProgramFailed {
+        /// The program's name.
+        program: &'static str,
+        /// What it said, or how it ended.
+        reason: String,
+    },
+    /// The engine made no audio for longer than any engine takes: it hangs.
+    #[error("the engine made no sound for {waited_secs} s")]
+    Hung {
+        /// How long was waited.
+        waited_secs: u64,
+    },
+    /// The library behind the engine failed.
+    #[error("the engine failed: {0}")]
+    Failed(String),
+    /// The operating system refused something.
+    #[error("the engine could not {action}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+}

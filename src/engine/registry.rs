@@ -1,0 +1,62 @@
+//! Which engines are in this build, which voices belong to them, and how they are loaded.
+//!
+//! The only file that asks which features are on. A new engine is one folder and one row here.
+
+use super::{Engine, EngineError, espeak};
+
+/// A kind of engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum EngineKind {
+    /// The voices in the binary.
+    #[cfg(feature = "builtin")]
+    Builtin,
+    /// An installed espeak-ng.
+    Espeak,
+}
+
+/// The voice where nothing else is said.
+pub const DEFAULT_VOICE: &str = "rms";
+
+/// The engine that a voice belongs to; `None` for a name that no engine knows.
+pub fn kind_of(voice: &str) -> Option<EngineKind> {
+    #[cfg(feature = "builtin")]
+    if super::builtin::VOICES.contains(&voice) {
+        return Some(EngineKind::Builtin);
+    }
+    espeak::language_of(voice).map(|_language| EngineKind::Espeak)
+}
+
+/// The voices to name in an error.
+pub fn known_voices() -> Vec<String> {
+    let mut voices = Vec::new();
+    #[cfg(feature = "builtin")]
+    voices.extend(super::builtin::VOICES.iter().map(|voice| (*voice).to_owned()));
+    voices.push("espeak:LANG (such as espeak:de, with espeak-ng installed)".to_owned());
+    voices
+}
+
+/// Why a voice that has a good name cannot speak on this machine, where that can be told without loading it.
+///
+/// # Errors
+/// Names what is missing and the way out.
+pub fn check_installed(voice: &str) -> Result<(), EngineError> {
+    match kind_of(voice) {
+        Some(EngineKind::Espeak) if !espeak::installed() => {
+            Err(EngineError::MissingProgram { program: espeak::PROGRAM, package: espeak::PROGRAM })
+        }
+        Some(_) => Ok(()),
+        None => Err(EngineError::UnknownVoice { name: voice.to_owned(), known: known_voices() }),
+    }
+}
+
+/// Loads an engine.
+///
+/// # Errors
+/// Whatever keeps it from loading.
+pub fn load(kind: EngineKind) -> Result<Box<dyn Engine>, EngineError> {
+    match kind {
+        #[cfg(feature = "builtin")]
+        EngineKind::Builtin => super::builtin::load(),
+        EngineKind::Espeak => espeak::load(),
+    }
+}

@@ -1,0 +1,281 @@
+//! What was said: a ring in memory of finished utterances, and the one place where a report becomes public.
+//!
+//! Never on disk: spoken text is private. Knows nothing of sockets; followers read by sequence number.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tracing::{info, trace};
+
+use crate::clock;
+use crate::speech::{Outcome, Report};
+use crate::status::StatusBoard;
+
+/// One finished utterance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Counts the entries of this run of the daemon from 1, without a gap.
+    pub seq: u64,
+    /// The utterance's id.
+    pub id: u64,
+    /// The file's path, or `control`.
+    pub source: String,
+    /// The text as it stood in the file or the request.
+    pub text: String,
+    /// What the engine was given.
+    pub spoken_text: Option<String>,
+    /// The voice asked for.
+    pub voice: String,
+    /// The voice that really spoke.
+    pub spoken_voice: Option<String>,
+    /// The engine that spoke.
+    pub engine: Option<String>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: Option<String>,
+    /// When it was queued, RFC 3339.
+    pub queued_at: String,
+    /// When its first sample went to the card, RFC 3339.
+    pub started_at: Option<String>,
+    /// When it was over, RFC 3339.
+    pub ended_at: Option<String>,
+    /// From queued to first sample, in milliseconds.
+    pub first_audio_ms: Option<f64>,
+    /// How much audio was made, in seconds.
+    pub audio_secs: f64,
+}
+
+impl Entry {
+    fn of(seq: u64, report: &Report) -> Self {
+        Self {
+            seq,
+            id: report.id.get(),
+            source: report.source.name().to_owned(),
+            text: report.text.to_string(),
+            spoken_text: report.spoken_text.clone(),
+            voice: report.voice.to_string(),
+            spoken_voice: report.spoken_voice.clone(),
+            engine: report.engine.map(str::to_owned),
+            outcome: report.outcome,
+            reason: report.reason.clone(),
+            queued_at: clock::rfc3339(report.queued_at),
+            started_at: report.started_at.map(clock::rfc3339),
+            ended_at: report.ended_at.map(clock::rfc3339),
+            first_audio_ms: report.first_audio.map(|time| time.as_secs_f64() * 1e3),
+            audio_secs: report.audio.as_secs_f64(),
+        }
+    }
+
+    /// About what it takes in memory.
+    fn n_bytes(&self) -> usize {
+        let spoken = self.spoken_text.as_ref().map_or(0, String::len);
+        let reason = self.reason.as_ref().map_or(0, String::len);
+        size_of::<Self>() + self.source.len() + self.text.len() + spoken + reason + 128
+    }
+}
+
+/// The ring. A clone is the same ring.
+#[derive(Debug, Clone)]
+pub struct History {
+    /// Contended by whoever publishes (watch, playback) and whoever reads (control), for one entry at a time.
+    ring: Arc<Mutex<Ring>>,
+    /// The last sequence number; closed by [`History::close`].
+    latest: watch::Sender<Latest>,
+    board: StatusBoard,
+}
+
+/// What followers wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Latest {
+    /// The last sequence number.
+    pub seq: u64,
+    /// Nothing will be published any more.
+    pub closed: bool,
+}
+
+#[derive(Debug)]
+struct Ring {
+    entries: VecDeque<Arc<Entry>>,
+    n_bytes: usize,
+    max_entries: usize,
+    max_bytes: usize,
+    seq: u64,
+}
+
+/// What a follower gets next.
+#[derive(Debug, PartialEq)]
+pub enum Next {
+    /// The entry after the one it had.
+    Entry(Arc<Entry>),
+    /// There is none yet.
+    None,
+    /// The ring went past it: it read too slowly.
+    Lost,
+}
+
+impl History {
+    /// A ring of at most so many entries and bytes.
+    pub fn new(max_entries: usize, max_bytes: usize, board: StatusBoard) -> Self {
+        let ring = Ring { entries: VecDeque::new(), n_bytes: 0, max_entries, max_bytes, seq: 0 };
+        Self {
+            ring: Arc::new(Mutex::new(ring)),
+            latest: watch::Sender::new(Latest::default()),
+            board,
+        }
+    }
+
+    /// Makes a report public: the ring, its followers, the log and the counts. The utterance is no longer open.
+    pub fn publish(&self, report: &Report) {
+        let seq = {
+            let mut ring = self.ring.lock();
+            ring.seq += 1;
+            let entry = Arc::new(Entry::of(ring.seq, report));
+            ring.n_bytes += entry.n_bytes();
+            ring.entries.push_back(entry);
+            // The newest entry always stays: `replay` and a follower that keeps up must see it.
+            while ring.entries.len() > 1
+                && (ring.entries.len() > ring.max_entries || ring.n_bytes > ring.max_bytes)
+            {
+                let oldest = ring.entries.pop_front().map_or(0, |entry| entry.n_bytes());
+                ring.n_bytes -= oldest;
+            }
+            ring.seq
+        };
+        self.latest.send_modify(|latest| latest.seq = seq);
+        log(report);
+        self.board.modify(|status| {
+            status.queue.n_open = status.queue.n_open.saturating_sub(1);
+            match report.outcome {
+                Outcome::Spoken => status.queue.n_spoken += 1,
+                Outcome::Failed | Outcome::TimedOut => {
+                    status.queue.n_not_spoken += 1;
+                    status.queue.n_failed += 1;
+                }
+                Outcome::Skipped
+                | Outcome::Cleared
+                | Outcome::Expired
+                | Outcome::Dropped
+                | Outcome::Folded
+                | Outcome::Abandoned => status.queue.n_not_spoken += 1,
+            }
+        });
+    }
+
+    /// The entry that follows that sequence number.
+    pub fn after(&self, seq: u64) -> Next {
+        let ring = self.ring.lock();
+        let Some(first) = ring.entries.front() else { return Next::None };
+        match (seq + 1).checked_sub(first.seq) {
+            None => Next::Lost,
+            Some(idx) => usize::try_from(idx)
+                .ok()
+                .and_then(|idx| ring.entries.get(idx))
+                .map_or(Next::None, |entry| Next::Entry(Arc::clone(entry))),
+        }
+    }
+
+    /// The sequence number before the oldest entry that is kept: where a follower begins.
+    pub fn start(&self) -> u64 {
+        let ring = self.ring.lock();
+        ring.entries.front().map_or(ring.seq, |entry| entry.seq - 1)
+    }
+
+    /// The last `n` entries with that outcome, oldest first.
+    pub fn last(&self, n: usize, outcome: Outcome) -> Vec<Arc<Entry>> {
+        let ring = self.ring.lock();
+        let newest = ring.entries.iter().rev().filter(|entry| entry.outcome == outcome);
+        let mut last: Vec<_> = newest.take(n).cloned().collect();
+        last.reverse();
+        last
+    }
+
+    /// Follows the sequence numbers.
+    pub fn subscribe(&self) -> watch::Receiver<Latest> {
+        self.latest.subscribe()
+    }
+
+    /// Says that nothing will be published any more, so that followers end.
+    pub fn close(&self) {
+        self.latest.send_modify(|latest| latest.closed = true);
+    }
+}
+
+/// One line per utterance. Its text is private: only at `trace`.
+fn log(report: &Report) {
+    info!(
+        id = report.id.get(),
+        source = report.source.name(),
+        voice = report.spoken_voice.as_deref().unwrap_or(&report.voice),
+        ttfa_ms = report.first_audio.map(|time| time.as_secs_f64() * 1e3),
+        rtf = report.real_time_factor(),
+        reason = report.reason.as_deref(),
+        "{}",
+        report.outcome.as_str()
+    );
+    trace!(id = report.id.get(), text = &*report.text, "text");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::{Order, queue};
+    use crate::speech::{Lane, Manner, Source};
+
+    fn filled(max_entries: usize, max_bytes: usize, texts: &[&str]) -> History {
+        let board = StatusBoard::default();
+        let (intake, _outlet) = queue(1, &board);
+        let history = History::new(max_entries, max_bytes, board);
+        for text in texts {
+            let manner = Manner { voice: "rms".into(), rate: 1.0, pitch: 1.0, volume: 1.0 };
+            let order = Order {
+                source: Source::new("test"),
+                text: (*text).into(),
+                manner,
+                lane: Lane::Ordinary,
+                max_age: None,
+            };
+            let publish = history.clone();
+            let deliver = Box::new(move |report: Report| publish.publish(&report));
+            let utterance = intake.utterance(order, clock::now(), deliver);
+            utterance.ticket.resolve(Outcome::Spoken, std::time::SystemTime::UNIX_EPOCH);
+        }
+        history
+    }
+
+    fn texts(history: &History) -> Vec<String> {
+        let mut seq = history.start();
+        std::iter::from_fn(|| match history.after(seq) {
+            Next::Entry(entry) => {
+                seq = entry.seq;
+                Some(entry.text.clone())
+            }
+            Next::None | Next::Lost => None,
+        })
+        .collect()
+    }
+
+    #[test]
+    fn the_ring_keeps_the_newest_within_its_bounds() {
+        assert_eq!(texts(&filled(2, 1 << 20, &["a", "b", "c"])), ["b", "c"]);
+        assert_eq!(texts(&filled(9, 1, &["a", "b", "c"])), ["c"], "bounded in bytes, too");
+        assert_eq!(texts(&filled(2, 1 << 20, &[])), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_follower_that_the_ring_went_past_is_told() {
+        let history = filled(2, 1 << 20, &["a", "b", "c"]);
+        assert_eq!(history.after(0), Next::Lost);
+        assert_eq!(history.after(3), Next::None);
+    }
+
+    #[test]
+    fn a_published_utterance_is_no_longer_open() {
+        let history = filled(2, 1 << 20, &["a", "b", "c"]);
+        let status = history.board.snapshot();
+        assert_eq!((status.queue.n_open, status.queue.n_spoken), (0, 3));
+    }
+}

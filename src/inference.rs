@@ -1,0 +1,119 @@
+//! The inference thread: takes utterances from the queue and has engines speak them, in order.
+//!
+//! Knows nothing of candle, rodio, files or sockets. Waits on the queue, on commands and on the idle alarm; ends when
+//! the queue has no senders and is empty.
+
+pub mod engines;
+pub mod limits;
+pub mod speak;
+
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Select, TryRecvError, never};
+use tracing::{info, warn};
+
+use crate::clock;
+use crate::pipe::AudioSender;
+use crate::queue::Outlet;
+use crate::speech::{Lane, Utterance};
+use crate::steering::Steering;
+use engines::Engines;
+use speak::{Ended, Speaker};
+
+/// What can be asked of the thread.
+#[derive(Debug, Clone)]
+pub enum EngineCommand {
+    /// Load the engine of that voice, so that the next utterance need not wait for it.
+    Load(String),
+    /// Unload every engine.
+    Unload,
+}
+
+/// The thread's state.
+pub struct Inference {
+    /// The queue.
+    pub outlet: Outlet,
+    /// What is asked of it. Capacity 4: someone who asks more often than it can answer is refused.
+    pub commands: Receiver<EngineCommand>,
+    /// Where audio goes.
+    pub audio: AudioSender,
+    /// What to stop.
+    pub steering: Steering,
+    /// The engines.
+    pub engines: Engines,
+    /// Engine time for one piece.
+    pub piece_deadline: Duration,
+    /// Longer texts are split.
+    pub max_piece_chars: usize,
+}
+
+impl Inference {
+    /// Runs until the queue is closed and empty.
+    pub fn run(mut self) {
+        let mut suspended: Option<Utterance> = None;
+        loop {
+            self.take_commands();
+            self.engines.unload_idle(clock::now());
+            let utterance = match suspended.take() {
+                Some(waiting) if !self.outlet.has_important() => Some(waiting),
+                waiting => {
+                    suspended = waiting;
+                    match self.outlet.try_take() {
+                        Ok(utterance) => Some(utterance),
+                        Err(TryRecvError::Empty) => None,
+                        Err(TryRecvError::Disconnected) => break,
+                    }
+                }
+            };
+            let Some(utterance) = utterance else {
+                self.wait();
+                continue;
+            };
+            let speaker = Speaker {
+                audio: &self.audio,
+                steering: &self.steering,
+                outlet: &self.outlet,
+                piece_deadline: self.piece_deadline,
+                max_piece_chars: self.max_piece_chars,
+            };
+            if let Ended::Suspended(utterance) = speaker.speak(&mut self.engines, utterance) {
+                debug_assert_eq!(utterance.lane, Lane::Ordinary, "only the ordinary waits");
+                suspended = Some(*utterance);
+            }
+        }
+        self.engines.unload_all();
+    }
+
+    fn wait(&mut self) {
+        let mut select = Select::new();
+        select.recv(&self.outlet.important);
+        select.recv(&self.outlet.ordinary);
+        select.recv(&self.commands);
+        let alarm = self.engines.next_unload();
+        match alarm {
+            Some(at) => drop(select.ready_deadline(at)), // the loop looks at everything either way
+            None => {
+                select.ready();
+            }
+        }
+    }
+
+    fn take_commands(&mut self) {
+        loop {
+            match self.commands.try_recv() {
+                Ok(EngineCommand::Load(voice)) => {
+                    match self.engines.for_voice(&voice, clock::now()) {
+                        Ok(found) => info!(voice = found.voice, "ready"),
+                        Err(error) => warn!("cannot load: {error}"),
+                    }
+                }
+                Ok(EngineCommand::Unload) => self.engines.unload_all(),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.commands = never(); // a closed channel is always ready
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The few engines that may be loaded at once: loaded when a voice of theirs is first asked for, unloaded when idle.
+//!
+//! Knows nothing of the queue or of audio's way.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+use super::limits;
+use crate::clock;
+use crate::config::Fallback;
+use crate::engine::registry::{self, EngineKind};
+use crate::engine::{Engine, EngineError};
+use crate::status::StatusBoard;
+
+/// How many engines are loaded at once at most; another one takes the place of the one unused longest.
+const MAX_LOADED: usize = 2;
+
+/// Where engines come from. Handed in, so that tests bring engines of their own.
+pub trait EngineSource: Send {
+    /// The engine that a voice belongs to.
+    fn kind_of(&self, voice: &str) -> Option<EngineKind>;
+
+    /// Loads an engine.
+    ///
+    /// # Errors
+    /// Whatever keeps it from loading.
+    fn load(&mut self, kind: EngineKind) -> Result<Box<dyn Engine>, EngineError>;
+
+    /// The voice that speaks where another one cannot.
+    fn fallback_voice(&self) -> &str;
+
+    /// Gives memory back to the operating system after something was unloaded.
+    fn trim_memory(&self);
+}
+
+/// The engines of this build.
+#[derive(Debug)]
+pub struct BuiltEngines {
+    /// Called after an unload.
+    pub trim_memory: fn(),
+}
+
+impl EngineSource for BuiltEngines {
+    fn kind_of(&self, voice: &str) -> Option<EngineKind> {
+        registry::kind_of(voice)
+    }
+
+    fn load(&mut self, kind: EngineKind) -> Result<Box<dyn Engine>, EngineError> {
+        registry::load(kind)
+    }
+
+    fn fallback_voice(&self) -> &str {
+        registry::DEFAULT_VOICE
+    }
+
+    fn trim_memory(&self) {
+        (self.trim_memory)();
+    }
+}
+
+/// The loaded engines.
+pub struct Engines {
+    source: Box<dyn EngineSource>,
+    loaded: BTreeMap<EngineKind, Loaded>,
+    fallback: Fallback,
+    idle_unload: Option<Duration>,
+    board: StatusBoard,
+}
+
+struct Loaded {
+    engine: Box<dyn Engine>,
+    last_used: Instant,
+}
+
+/// An engine that can speak a voice.
+pub struct Found<'a> {
+    /// The engine.
+    pub engine: &'a mut dyn Engine,
+    /// Which, to drop it after a panic.
+    pub kind: EngineKind,
+    /// The voice that will speak: the one asked for, or the fallback.
+    pub voice: String,
+    /// Why it is another one than was asked for.
+    pub degraded: Option<String>,
+}
+
+impl Engines {
+    /// None loaded yet.
+    pub fn new(
+        source: Box<dyn EngineSource>,
+        fallback: Fallback,
+        idle_unload: Option<Duration>,
+        board: StatusBoard,
+    ) -> Self {
+        Self { source, loaded: BTreeMap::new(), fallback, idle_unload, board }
+    }
+
+    /// Finds the engine for a voice, loading it where necessary; where that fails, the fallback's.
+    ///
+    /// # Errors
+    /// Where neither can be had.
+    pub fn for_voice(&mut self, voice: &str, now: Instant) -> Result<Found<'_>, EngineError> {
+        let (kind, voice, degraded) = match self.ensure(voice, now) {
+            Ok(kind) => (kind, voice.to_owned(), None),
+            Err(error) => {
+                let instead = self.source.fallback_voice().to_owned();
+                if self.fallback == Fallback::None || instead == voice {
+                    return Err(error);
+                }
+                let degraded = format!("{error}; {instead} speaks instead");
+                warn!("{degraded}");
+                (self.ensure(&instead, now)?, instead, Some(degraded))
+            }
+        };
+        self.board.modify(|status| status.engine.degraded.clone_from(&degraded));
+        let loaded = self.loaded.get_mut(&kind).expect("it was loaded just now");
+        loaded.last_used = now;
+        Ok(Found { engine: &mut *loaded.engine, kind, voice, degraded })
+    }
+
+    fn ensure(&mut self, voice: &str, now: Instant) -> Result<EngineKind, EngineError> {
+        let kind = self.source.kind_of(voice).ok_or_else(|| EngineError::UnknownVoice {
+            name: voice.to_owned(),
+            known: registry::known_voices(),
+        })?;
+        if self.loaded.contains_key(&kind) {
+            return Ok(kind);
+        }
+        if self.loaded.len() >= MAX_LOADED
+            && let Some(oldest) =
+                self.loaded.iter().min_by_key(|(_, loaded)| loaded.last_used).map(|(kind, _)| *kind)
+        {
+            self.unload(oldest, "to make room");
+        }
+        let source = &mut self.source;
+        let engine = catch_unwind(AssertUnwindSafe(|| source.load(kind)))
+            .unwrap_or_else(|_| Err(EngineError::Failed("it panicked while loading".to_owned())))?;
+        let load_ms = clock::now().duration_since(now).as_secs_f64() * 1e3;
+        info!(engine = engine.info().name, load_ms, "loaded");
+        self.loaded.insert(kind, Loaded { engine, last_used: now });
+        self.board.modify(|status| status.engine.n_loads += 1);
+        self.publish();
+        Ok(kind)
+    }
+
+    /// Drops an engine whose state is not to be trusted any more.
+    pub fn discard(&mut self, kind: EngineKind) {
+        self.unload(kind, "after a failure");
+    }
+
+    /// Stamps the end of a use.
+    pub fn touch(&mut self, kind: EngineKind, now: Instant) {
+        if let Some(loaded) = self.loaded.get_mut(&kind) {
+            loaded.last_used = now;
+        }
+    }
+
+    /// When the next engine is to be unloaded; `None` where none is loaded or none ever is.
+    pub fn next_unload(&self) -> Option<Instant> {
+        let times = self
+            .loaded
+            .values()
+            .map(|loaded| limits::unload_at(loaded.last_used, self.idle_unload));
+        times.flatten().min()
+    }
+
+    /// Unloads what has been idle for long enough.
+    pub fn unload_idle(&mut self, now: Instant) {
+        let idle_unload = self.idle_unload;
+        let is_due = |loaded: &Loaded| {
+            limits::unload_at(loaded.last_used, idle_unload).is_some_and(|at| at <= now)
+        };
+        let due: Vec<_> = self
+            .loaded
+            .iter()
+            .filter(|(_, loaded)| is_due(loaded))
+            .map(|(kind, _)| *kind)
+            .collect();
+        for kind in due {
+            self.unload(kind, "idle");
+        }
+    }
+
+    /// Unloads everything.
+    pub fn unload_all(&mut self) {
+        for kind in self.loaded.keys().copied().collect::<Vec<_>>() {
+            self.unload(kind, "asked for");
+        }
+    }
+
+    fn unload(&mut self, kind: EngineKind, why: &'static str) {
+        let Some(loaded) = self.loaded.remove(&kind) else { return };
+        let engine = loaded.engine.info().name;
+        let before = crate::memory::resident_bytes();
+        if catch_unwind(AssertUnwindSafe(|| drop(loaded))).is_err() {
+            warn!(engine, "panicked while unloading");
+        }
+        self.source.trim_memory();
+        info!(
+            engine,
+            why,
+            before_mb = megabytes(before),
+            after_mb = megabytes(crate::memory::resident_bytes()),
+            "unloaded"
+        );
+        self.board.modify(|status| status.engine.n_unloads += 1);
+        self.publish();
+    }
+
+    fn publish(&self) {
+        let names: Vec<_> =
+            self.loaded.values().map(|loaded| loaded.engine.info().name.to_owned()).collect();
+        self.board.modify(|status| status.engine.loaded = names);
+    }
+}
+
+fn megabytes(n_bytes: u64) -> f64 {
+    (n_bytes as f64 / 1e5).round() / 10.0
+}

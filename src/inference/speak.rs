@@ -1,0 +1,243 @@
+//! One utterance: clean, split, pull, deliver; checked between chunks.
+//!
+//! Knows nothing of where audio goes or who asked for it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Select;
+
+use super::engines::{Engines, Found};
+use super::limits::{Stopwatch, audio_budget};
+use crate::clock;
+use crate::engine::{Engine, EngineError, Prosody, Speech};
+use crate::pcm::PcmChunk;
+use crate::pipe::{AudioMessage, AudioSender, Opening};
+use crate::queue::Outlet;
+use crate::speech::{Lane, Outcome, Utterance};
+use crate::steering::{Steering, Stopping};
+use crate::text::{clean::clean, split::pieces};
+
+/// How often a full pipe is looked at without being woken. Wake-ups come at once; this is for the one that was missed.
+const FULL_PIPE_POLL: Duration = Duration::from_millis(100);
+
+/// What speaking needs besides the engines.
+pub struct Speaker<'a> {
+    /// Where audio goes.
+    pub audio: &'a AudioSender,
+    /// What to stop.
+    pub steering: &'a Steering,
+    /// Whether something important waits.
+    pub outlet: &'a Outlet,
+    /// Engine time for one piece.
+    pub piece_deadline: Duration,
+    /// Longer texts are split.
+    pub max_piece_chars: usize,
+}
+
+/// How an attempt ended.
+pub enum Ended {
+    /// For good: playback has it.
+    Done,
+    /// Something important goes first; it begins anew afterwards.
+    Suspended(Box<Utterance>),
+}
+
+/// Why no further chunk is pulled.
+enum Stop {
+    With(Outcome, Option<String>),
+    Suspend,
+}
+
+impl Stop {
+    fn because(outcome: Outcome, reason: impl Into<String>) -> Self {
+        Self::With(outcome, Some(reason.into()))
+    }
+}
+
+impl Speaker<'_> {
+    /// Speaks an utterance as far as it may be spoken, and hands its ticket to playback.
+    pub fn speak(&self, engines: &mut Engines, mut utterance: Utterance) -> Ended {
+        self.steering.set_synthesizing(Some(utterance.id));
+        let ended = self.attempt(engines, &mut utterance);
+        self.steering.set_synthesizing(None);
+        let (outcome, reason) = match ended {
+            Ok(()) => (Outcome::Spoken, None),
+            Err(Stop::With(outcome, reason)) => (outcome, reason),
+            Err(Stop::Suspend) => {
+                // Playback gone means shutdown: the next attempt notices.
+                drop(self.audio.send(AudioMessage::Retract(utterance.id)));
+                return Ended::Suspended(Box::new(utterance));
+            }
+        };
+        let mut ticket = utterance.ticket;
+        if reason.is_some() {
+            ticket.report_mut().reason = reason;
+        }
+        // Where playback is gone, the message comes back and its drop reports the ticket as abandoned.
+        drop(self.audio.send(AudioMessage::End { ticket, outcome }));
+        Ended::Done
+    }
+
+    fn attempt(&self, engines: &mut Engines, utterance: &mut Utterance) -> Result<(), Stop> {
+        let opening = Opening {
+            id: utterance.id,
+            source: utterance.source.clone(),
+            voice: utterance.manner.voice.clone(),
+            lane: utterance.lane,
+            volume: utterance.manner.volume,
+            enqueued_at: utterance.enqueued_at,
+        };
+        self.send(AudioMessage::Begin(opening))?;
+        self.check(utterance)?;
+        if utterance.expires_at.is_some_and(|at| at <= clock::now()) {
+            return Err(Stop::because(
+                Outcome::Expired,
+                "it waited longer than queue.max_age_secs",
+            ));
+        }
+        let text = clean(&utterance.text)
+            .ok_or_else(|| Stop::because(Outcome::Dropped, "nothing in it can be spoken"))?;
+        let found = engines
+            .for_voice(&utterance.manner.voice, clock::now())
+            .map_err(|error| Stop::because(Outcome::Failed, error.to_string()))?;
+        let Found { engine, kind, voice, degraded } = found;
+        let report = utterance.ticket.report_mut();
+        report.spoken_text = Some(text.clone());
+        report.spoken_voice = Some(voice.clone());
+        report.engine = Some(engine.info().name);
+        report.reason = degraded;
+        (report.audio, report.compute) = (Duration::ZERO, Duration::ZERO);
+        // A panic costs this utterance and the engine, whose state is not to be trusted any more.
+        let spoken =
+            catch_unwind(AssertUnwindSafe(|| self.speak_text(engine, &voice, &text, utterance)));
+        let spoken = match spoken {
+            Ok(spoken) => spoken,
+            Err(_) => {
+                engines.discard(kind);
+                Err(Stop::because(
+                    Outcome::Failed,
+                    "the engine panicked; it is loaded anew for the next utterance",
+                ))
+            }
+        };
+        engines.touch(kind, clock::now());
+        spoken
+    }
+
+    fn speak_text(
+        &self,
+        engine: &mut dyn Engine,
+        voice: &str,
+        text: &str,
+        utterance: &mut Utterance,
+    ) -> Result<(), Stop> {
+        let prosody = Prosody {
+            rate: utterance.manner.rate.clamp(*Prosody::RATE.start(), *Prosody::RATE.end()),
+            pitch: utterance.manner.pitch.clamp(*Prosody::PITCH.start(), *Prosody::PITCH.end()),
+        };
+        let budget = audio_budget(text.chars().count(), prosody.rate);
+        for piece in pieces(text, self.max_piece_chars) {
+            let speech = Speech { text: &piece, voice, prosody, seed: utterance.id.get() };
+            let mut stopwatch = Stopwatch::new(self.piece_deadline);
+            let began = clock::now();
+            let mut stream = engine.begin(&speech).map_err(|error| failed(&error))?;
+            self.account(utterance, &mut stopwatch, began)?;
+            loop {
+                let began = clock::now();
+                let chunk = stream.next_chunk().map_err(|error| failed(&error))?;
+                self.account(utterance, &mut stopwatch, began)?;
+                let Some(chunk) = chunk else { break };
+                let report = utterance.ticket.report_mut();
+                report.audio += chunk.duration();
+                if report.audio > budget {
+                    return Err(Stop::because(
+                        Outcome::TimedOut,
+                        format!(
+                            "the engine spoke for more than {} s, its text is shorter",
+                            budget.as_secs()
+                        ),
+                    ));
+                }
+                self.deliver(chunk, utterance)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts engine time, and ends the utterance where a piece took too much of it.
+    fn account(
+        &self,
+        utterance: &mut Utterance,
+        stopwatch: &mut Stopwatch,
+        began: Instant,
+    ) -> Result<(), Stop> {
+        let time = clock::now().duration_since(began);
+        utterance.ticket.report_mut().compute += time;
+        if stopwatch.add(time) {
+            let secs = self.piece_deadline.as_secs_f64();
+            return Err(Stop::because(
+                Outcome::TimedOut,
+                format!(
+                    "a piece took more than {secs} s of engine time (limits.piece_deadline_secs)"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Sends a chunk on as soon as playback has room for it.
+    fn deliver(&self, chunk: PcmChunk, utterance: &Utterance) -> Result<(), Stop> {
+        self.check(utterance)?;
+        while !self.audio.has_room(utterance.lane) {
+            let mut select = Select::new();
+            select.recv(self.audio.freed());
+            if utterance.lane == Lane::Ordinary {
+                select.recv(&self.outlet.important);
+            }
+            // Which of them it was does not matter: everything is looked at again.
+            if select.ready_timeout(FULL_PIPE_POLL).is_ok() {
+                let _woken = self.audio.freed().try_recv();
+            }
+            self.check(utterance)?;
+        }
+        self.send(AudioMessage::Chunk(utterance.id, chunk))
+    }
+
+    fn send(&self, message: AudioMessage) -> Result<(), Stop> {
+        self.audio.send(message).map_err(|_| Stop::With(Outcome::Abandoned, None))
+    }
+
+    /// Whether the utterance may go on.
+    fn check(&self, utterance: &Utterance) -> Result<(), Stop> {
+        let is_sounding = self.steering.front() == Some(utterance.id)
+            || self.steering.sounding() == Some(utterance.id);
+        match self.steering.stopping() {
+            Stopping::No => {}
+            Stopping::FinishLine if self.steering.sounding() == Some(utterance.id) => {}
+            Stopping::FinishLine | Stopping::Now => {
+                return Err(Stop::With(Outcome::Abandoned, None));
+            }
+        }
+        if let Some(outcome) = self.steering.verdict(utterance.id, &utterance.source) {
+            return Err(Stop::With(outcome, None));
+        }
+        if utterance.lane == Lane::Ordinary && !is_sounding && self.outlet.has_important() {
+            return Err(Stop::Suspend);
+        }
+        Ok(())
+    }
+}
+
+fn failed(error: &EngineError) -> Stop {
+    let outcome = match error {
+        EngineError::Hung { .. } => Outcome::TimedOut,
+        EngineError::EmptyText
+        | EngineError::UnknownVoice { .. }
+        | EngineError::MissingProgram { .. }
+        | EngineError::ProgramFailed { .. }
+        | EngineError::Failed(_)
+        | EngineError::Io { .. } => Outcome::Failed,
+    };
+    Stop::because(outcome, error.to_string())
+}

@@ -1,0 +1,34 @@
+#![doc = include_str!("ARCHITECTURE.md")]
+
+// In reading order: the words, the pipe from front to back, the rim, the root.
+pub mod history;
+pub mod pcm;
+pub mod pipe;
+pub mod queue;
+pub mod speech;
+pub mod status;
+pub mod steering;
+
+pub mod clock;
+pub mod config;
+pub mod logging;
+pub mod memory;
+pub mod paths;
+pub mod threads;
+
+pub mod watch;
+
+pub mod inference;
+
+pub mod dsp;
+pub mod engine;
+pub mod text;
+
+pub mod playback;
+
+pub mod control;
+
+pub mod cli;
+pub mod client;
+pub mod commands;
+pub mod daemon;

@@ -1,0 +1,164 @@
+//! The pipe from inference to playback: ordered messages, and how far inference may run ahead, counted in time.
+//!
+//! Knows neither engines nor cards. Engines' chunks differ in length, so the bound is not a number of messages.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, SendError, Sender, bounded};
+
+use crate::pcm::PcmChunk;
+use crate::speech::{Lane, Outcome, Source, Ticket, UtteranceId};
+
+/// What playback must know of an utterance before its audio comes.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// Which.
+    pub id: UtteranceId,
+    /// Whose.
+    pub source: Source,
+    /// In which voice, for the status.
+    pub voice: Arc<str>,
+    /// An important one overtakes what has not begun to sound.
+    pub lane: Lane,
+    /// Loudness, as a factor.
+    pub volume: f32,
+    /// When it was made, for the latency.
+    pub enqueued_at: Instant,
+}
+
+/// The ordered messages.
+#[derive(Debug)]
+pub enum AudioMessage {
+    /// An utterance begins. Everything up to its end is about it.
+    Begin(Opening),
+    /// A piece of its audio.
+    Chunk(UtteranceId, PcmChunk),
+    /// It is complete; playback resolves the ticket when its turn is over.
+    End {
+        /// The way back.
+        ticket: Ticket,
+        /// What becomes of it if nothing happens to it on the way.
+        outcome: Outcome,
+    },
+    /// It is forgotten and will begin anew later: something important goes first.
+    Retract(UtteranceId),
+}
+
+/// Inference's end.
+#[derive(Debug)]
+pub struct AudioSender {
+    messages: Sender<AudioMessage>,
+    ahead: Arc<Ahead>,
+    freed: Receiver<()>,
+    limit: Duration,
+}
+
+/// Playback's end.
+#[derive(Debug)]
+pub struct AudioReceiver {
+    /// The messages, in order. Closed when inference has ended.
+    pub messages: Receiver<AudioMessage>,
+    ahead: Arc<Ahead>,
+    free: Sender<()>,
+}
+
+/// Audio that was made and not yet handed to the card, in microseconds.
+#[derive(Debug, Default)]
+struct Ahead(AtomicU64);
+
+/// The messages' bound. Playback takes them at once, the bound on time is what counts: this many chunks of 20 ms are
+/// five seconds.
+const MAX_MESSAGES: usize = 256;
+
+/// Makes a pipe with `limit` of audio in it.
+pub fn pipe(limit: Duration) -> (AudioSender, AudioReceiver) {
+    let (to_messages, messages) = bounded(MAX_MESSAGES);
+    let (free, freed) = bounded(1); // a second wake-up would say nothing new
+    let ahead = Arc::new(Ahead::default());
+    (
+        AudioSender { messages: to_messages, ahead: Arc::clone(&ahead), freed, limit },
+        AudioReceiver { messages, ahead, free },
+    )
+}
+
+impl AudioSender {
+    /// Whether inference may go on. Something important has a look-ahead of its own, so that it never waits for the
+    /// ordinary audio in front of it.
+    pub fn has_room(&self, lane: Lane) -> bool {
+        let limit = match lane {
+            Lane::Ordinary => self.limit,
+            Lane::Important => self.limit * 2,
+        };
+        self.ahead() < limit
+    }
+
+    /// How much audio is under way.
+    fn ahead(&self) -> Duration {
+        Duration::from_micros(self.ahead.0.load(Ordering::Relaxed))
+    }
+
+    /// Becomes ready when there may be room again, or the marks have changed.
+    pub fn freed(&self) -> &Receiver<()> {
+        &self.freed
+    }
+
+    /// Sends one message.
+    ///
+    /// # Errors
+    /// Where playback is gone; gives the message back.
+    pub fn send(&self, message: AudioMessage) -> Result<(), SendError<AudioMessage>> {
+        if let AudioMessage::Chunk(_, chunk) = &message {
+            self.ahead.0.fetch_add(micros(chunk.duration()), Ordering::Relaxed);
+        }
+        self.messages.send(message)
+    }
+}
+
+impl AudioReceiver {
+    /// Notes that so much audio is no longer under way.
+    pub fn release(&self, audio: Duration) {
+        self.ahead.0.fetch_sub(micros(audio), Ordering::Relaxed);
+        self.wake_sender();
+    }
+
+    /// Notes that so much audio is under way again: it will be played a second time.
+    pub fn take_back(&self, audio: Duration) {
+        self.ahead.0.fetch_add(micros(audio), Ordering::Relaxed);
+    }
+
+    /// Has inference look at the marks again.
+    pub fn wake_sender(&self) {
+        let _already_woken = self.free.try_send(());
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pcm::PcmSpec;
+
+    #[test]
+    fn the_bound_is_on_time_whatever_the_size_of_the_chunks() {
+        for n_samples in [160, 3_200] {
+            let (sender, receiver) = pipe(Duration::from_secs(1));
+            let id = UtteranceId::from_number(1).unwrap();
+            let chunk = PcmChunk { spec: PcmSpec::new(16_000), samples: vec![0.0; n_samples] };
+            let mut audio = Duration::ZERO;
+            while sender.has_room(Lane::Ordinary) {
+                audio += chunk.duration();
+                sender.send(AudioMessage::Chunk(id, chunk.clone())).unwrap();
+            }
+            assert_eq!(audio, Duration::from_secs(1));
+            assert!(sender.has_room(Lane::Important));
+            receiver.release(chunk.duration());
+            assert!(sender.has_room(Lane::Ordinary));
+            assert!(sender.freed().try_recv().is_ok());
+        }
+    }
+}

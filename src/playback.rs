@@ -1,0 +1,470 @@
+//! The playback thread: keeps utterances in order, feeds the tap, resolves tickets, opens and closes the output.
+//!
+//! Knows nothing of engines, text or sources. Waits on audio, on the tap, on nudges and on its own deadlines; ends when
+//! inference has ended and everything is resolved.
+
+pub mod card;
+#[cfg(feature = "card")]
+pub mod device;
+pub mod error;
+pub mod paced;
+pub mod tap;
+pub mod track;
+pub mod wav;
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime};
+
+use crossbeam_channel::{Select, TryRecvError, TrySendError};
+use tracing::{info, warn};
+
+use crate::clock;
+use crate::pcm::PcmSpec;
+use crate::pipe::{AudioMessage, AudioReceiver};
+use crate::speech::Lane;
+use crate::status::{CardState, Speaking, StatusBoard};
+use crate::steering::{Steering, Stopping};
+use card::{Card, Output};
+use tap::{BLOCK_SAMPLES, Block, TapEvent, TapFeed, tap};
+use track::{Keep, Track};
+
+/// A card that pulls nothing for so long is dead.
+const DEAD_AFTER: Duration = Duration::from_secs(1);
+
+/// The pace of looking at a card's progress while something is to be heard.
+const PROGRESS_POLL: Duration = Duration::from_millis(200);
+
+/// The first and the longest pause between two attempts to open the output.
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+/// What is left for the ramp when a stop cuts the sound: longer than the tap's ramp.
+const CUT_RAMP: Duration = Duration::from_millis(20);
+
+/// What the thread needs.
+pub struct PlaybackSettings {
+    /// Silence between two utterances.
+    pub gap: Duration,
+    /// After how much silence the output is closed; `None` for never.
+    pub release: Option<Duration>,
+}
+
+/// The thread's state.
+pub struct Playback {
+    audio: AudioReceiver,
+    output: Box<dyn Output>,
+    steering: Steering,
+    board: StatusBoard,
+    settings: PlaybackSettings,
+    /// In speaking order. The first ones are with the tap, at most one of them partly.
+    tracks: VecDeque<Track>,
+    line: Option<Line>,
+    /// A block that did not fit.
+    staged: Option<Block>,
+    /// Silence still to be sent before the next utterance begins, in samples.
+    gap_left: usize,
+    /// When the last sound ended.
+    silent_since: Instant,
+    retry_at: Option<Instant>,
+    retry_pause: Duration,
+    is_closed: bool,
+    n_underruns: u64,
+}
+
+/// The open output.
+struct Line {
+    /// Dropped before the feed: a card of our own sees the feed's end and leaves.
+    card: Box<dyn Card>,
+    feed: TapFeed,
+    n_pulled: u64,
+    pulled_at: Instant,
+}
+
+impl Playback {
+    /// A thread that has nothing to do yet; the output is opened with the first audio.
+    pub fn new(
+        audio: AudioReceiver,
+        output: Box<dyn Output>,
+        steering: Steering,
+        board: StatusBoard,
+        settings: PlaybackSettings,
+    ) -> Self {
+        let name = output.name();
+        board.modify(|status| name.clone_into(&mut status.playback.output));
+        Self {
+            audio,
+            output,
+            steering,
+            board,
+            settings,
+            tracks: VecDeque::new(),
+            line: None,
+            staged: None,
+            gap_left: 0,
+            silent_since: clock::now(),
+            retry_at: None,
+            retry_pause: RETRY.0,
+            is_closed: false,
+            n_underruns: 0,
+        }
+    }
+
+    /// Runs until everything is resolved.
+    pub fn run(mut self) {
+        loop {
+            let now = clock::now();
+            self.receive();
+            self.steer();
+            self.keep_line(now);
+            self.take_events(now);
+            self.feed();
+            self.resolve();
+            if self.is_closed && self.tracks.is_empty() {
+                break;
+            }
+            self.wait();
+        }
+        if let Some(line) = self.line.take() {
+            pause(line.card.latency()); // the end of the last word is still in the device
+        }
+    }
+
+    fn wait(&self) {
+        let mut select = Select::new();
+        select.recv(self.steering.nudged());
+        if !self.is_closed {
+            select.recv(&self.audio.messages);
+        }
+        if let Some(line) = &self.line {
+            select.recv(&line.feed.events);
+            if self.staged.is_some() {
+                select.send(&line.feed.blocks);
+            }
+        }
+        match self.next_deadline() {
+            Some(at) => drop(select.ready_deadline(at)), // everything is looked at either way
+            None => {
+                select.ready();
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let Some(line) = &self.line else { return self.retry_at };
+        if !self.tracks.is_empty() {
+            return Some(clock::now() + PROGRESS_POLL);
+        }
+        let release = self.settings.release.filter(|_| line.card.pulls_always())?;
+        self.silent_since.checked_add(release)
+    }
+
+    /// Takes what inference sends. The bound on it is the pipe's.
+    fn receive(&mut self) {
+        loop {
+            match self.audio.messages.try_recv() {
+                Ok(AudioMessage::Begin(opening)) => self.insert(Track::new(opening)),
+                Ok(AudioMessage::Chunk(id, chunk)) => {
+                    let unwanted =
+                        match self.tracks.iter_mut().rfind(|track| track.opening.id == id) {
+                            Some(track) => track.push(chunk),
+                            None => chunk.duration(),
+                        };
+                    self.release(unwanted);
+                }
+                Ok(AudioMessage::End { ticket, outcome }) => {
+                    let id = ticket.report().id;
+                    if let Some(track) =
+                        self.tracks.iter_mut().rfind(|track| track.opening.id == id)
+                    {
+                        track.end = Some((ticket, outcome));
+                    }
+                }
+                // Something of it may have gone to the tap a moment ago: that is cut, and spoken again later.
+                Ok(AudioMessage::Retract(id)) => {
+                    if let Some(idx) = self.tracks.iter().rposition(|track| track.opening.id == id)
+                        && let Some(mut track) = self.tracks.remove(idx)
+                    {
+                        self.release(track.stop());
+                        self.staged = self.staged.filter(|block| block.id != id.get());
+                    }
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    self.is_closed = true;
+                    break;
+                }
+            }
+        }
+        self.steering.set_front(self.tracks.front().map(|track| track.opening.id));
+    }
+
+    /// Puts an utterance into its place: an important one before everything ordinary that the tap has not seen.
+    fn insert(&mut self, track: Track) {
+        let place = match track.opening.lane {
+            Lane::Ordinary => None,
+            Lane::Important => self
+                .tracks
+                .iter()
+                .position(|other| other.is_untouched() && other.opening.lane == Lane::Ordinary),
+        };
+        self.tracks.insert(place.unwrap_or(self.tracks.len()), track);
+    }
+
+    /// Applies what was skipped, cleared or stopped to what the tap does not have.
+    fn steer(&mut self) {
+        while self.steering.nudged().try_recv().is_ok() {
+            self.audio.wake_sender();
+        }
+        let mut unwanted = Duration::ZERO;
+        for track in &mut self.tracks {
+            if self.steering.verdict(track.opening.id, &track.opening.source).is_some() {
+                unwanted += track.stop();
+            }
+        }
+        self.release(unwanted);
+        match self.steering.stopping() {
+            Stopping::No => {}
+            // A dropped ticket is an abandoned utterance.
+            Stopping::FinishLine => {
+                let kept = self.tracks.iter().filter(|track| track.has_started()).count();
+                self.tracks.truncate(kept);
+                self.staged = self.staged.filter(|block| {
+                    block.id == 0 || self.tracks.iter().any(|track| track.id() == block.id)
+                });
+            }
+            Stopping::Now => {
+                if self.line.is_some() && !self.tracks.is_empty() {
+                    self.steering.set_paused(true); // ramps down
+                    pause(CUT_RAMP);
+                }
+                self.tracks.clear();
+                self.staged = None;
+                self.line = None;
+            }
+        }
+    }
+
+    /// Opens, closes and reopens the output.
+    fn keep_line(&mut self, now: Instant) {
+        if let Some(reason) = self.line.as_mut().and_then(|line| line.failure(now, &self.tracks)) {
+            self.lose(&reason, now);
+        }
+        let has_audio = self.tracks.iter().any(Track::has_audio);
+        match &self.line {
+            None if has_audio && self.retry_at.is_none_or(|at| at <= now) => self.open(now),
+            None => {
+                if self.tracks.is_empty() {
+                    self.retry_at = None;
+                }
+            }
+            Some(line) => {
+                let is_released =
+                    self.settings.release.is_some_and(|release| now >= self.silent_since + release);
+                if is_released && self.tracks.is_empty() && line.card.pulls_always() {
+                    info!("output closed until there is something to say");
+                    self.line = None;
+                    self.tell_card(CardState::Closed, None);
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, now: Instant) {
+        let mut feed = None;
+        let opened = self.output.open(&mut |spec| {
+            let (to_tap, tap) = tap(spec, &self.steering);
+            feed = Some(to_tap);
+            tap
+        });
+        match (opened, feed) {
+            (Ok(card), Some(feed)) => {
+                self.line = Some(Line { card, feed, n_pulled: 0, pulled_at: now });
+                (self.retry_at, self.retry_pause) = (None, RETRY.0);
+                self.gap_left = 0;
+                self.tell_card(CardState::Open, None);
+            }
+            (Ok(_), None) => self.try_later("the output made no use of its tap", now),
+            (Err(error), _) => self.try_later(&error.to_string(), now),
+        }
+    }
+
+    /// Gives an output up that does not work any more; what it did not finish is spoken again from its start.
+    fn lose(&mut self, reason: &str, now: Instant) {
+        self.line = None;
+        self.staged = None;
+        for track in &mut self.tracks {
+            // The tap has it and will not tell any more: what was stopped there is over.
+            if self.steering.verdict(track.opening.id, &track.opening.source).is_some() {
+                track.is_played = true;
+                track.was_cut = true;
+            }
+            let again = track.rewind();
+            self.audio.take_back(again);
+        }
+        self.try_later(reason, now);
+    }
+
+    fn try_later(&mut self, reason: &str, now: Instant) {
+        if self.retry_pause == RETRY.0 {
+            warn!("{reason}; lines are kept until it can be heard");
+        }
+        self.retry_at = Some(now + self.retry_pause);
+        self.retry_pause = (self.retry_pause * 2).min(RETRY.1);
+        self.tell_card(CardState::Lost, Some(reason.to_owned()));
+    }
+
+    fn tell_card(&self, card: CardState, problem: Option<String>) {
+        self.board
+            .modify(|status| (status.playback.card, status.playback.problem) = (card, problem));
+    }
+
+    fn take_events(&mut self, now: Instant) {
+        let Some(line) = &self.line else { return };
+        let wall_now = SystemTime::now();
+        for event in line.feed.events.try_iter() {
+            let (TapEvent::Started(id, at) | TapEvent::Finished(id, at) | TapEvent::Cut(id, at)) =
+                event;
+            let Some(track) = self.tracks.iter_mut().find(|track| track.id() == id) else {
+                continue;
+            };
+            match event {
+                TapEvent::Started(..) => {
+                    track.note_start(at, now, wall_now);
+                    let speaking = Speaking {
+                        id,
+                        source: track.opening.source.name().to_owned(),
+                        voice: track.opening.voice.to_string(),
+                    };
+                    self.board.modify(|status| status.playback.speaking = Some(speaking));
+                }
+                TapEvent::Finished(..) => track.is_played = true,
+                TapEvent::Cut(..) => {
+                    track.is_played = true;
+                    track.was_cut = true;
+                }
+            }
+            if track.is_played {
+                self.silent_since = at;
+            }
+        }
+        let n_underruns = line.feed.n_underruns.swap(0, Ordering::Relaxed);
+        if n_underruns > 0 {
+            self.n_underruns += n_underruns;
+            let total = self.n_underruns;
+            self.board.modify(|status| status.playback.n_underruns = total);
+        }
+    }
+
+    /// Sends blocks until the tap is full or there is no more audio.
+    fn feed(&mut self) {
+        let Some(line) = &self.line else { return };
+        let (blocks, spec) = (line.feed.blocks.clone(), line.feed.spec);
+        let keep = if line.card.pulls_always()
+            || self.output.name() == crate::config::Output::Wav.as_str()
+        {
+            Keep::UntilHeard
+        } else {
+            Keep::Nothing
+        };
+        loop {
+            if self.staged.is_none() {
+                self.staged = self.next_block(spec, keep);
+            }
+            let Some(block) = self.staged.take() else { return };
+            match blocks.try_send(block) {
+                Ok(()) => {}
+                Err(TrySendError::Full(block)) => {
+                    self.staged = Some(block);
+                    return;
+                }
+                Err(TrySendError::Disconnected(_)) => return, // the card says why
+            }
+        }
+    }
+
+    fn next_block(&mut self, spec: PcmSpec, keep: Keep) -> Option<Block> {
+        let idx = self.tracks.iter().position(|track| !track.is_fed() && !track.is_over())?;
+        let follows_another = idx > 0;
+        let track = &mut self.tracks[idx];
+        if track.is_untouched() {
+            // A track with nothing to play needs no silence before it; it is over when its turn comes.
+            if !track.has_audio() {
+                return None;
+            }
+            if self.gap_left == 0 {
+                self.gap_left =
+                    gap_samples(self.settings.gap, follows_another, self.silent_since, spec);
+            }
+            if self.gap_left > 1 {
+                let n_samples = (self.gap_left - 1).min(BLOCK_SAMPLES);
+                self.gap_left -= n_samples;
+                return Some(Block::new(0, &[0.0; BLOCK_SAMPLES][..n_samples], false));
+            }
+        }
+        let (block, freed) = track.next_block(spec, keep);
+        if block.is_some() {
+            self.gap_left = 0;
+        }
+        self.release(freed);
+        block
+    }
+
+    /// Resolves the tickets whose turn is over, in order.
+    fn resolve(&mut self) {
+        let n_before = self.tracks.len();
+        while self.tracks.front().is_some_and(Track::is_over) {
+            let Some(track) = self.tracks.pop_front() else { break };
+            let stopped = self.steering.verdict(track.opening.id, &track.opening.source);
+            track.resolve(stopped, SystemTime::now());
+        }
+        if self.tracks.len() < n_before {
+            let front = self.tracks.front();
+            self.steering.set_front(front.map(|track| track.opening.id));
+            if !front.is_some_and(Track::has_started) {
+                self.board.modify(|status| status.playback.speaking = None);
+            }
+        }
+    }
+
+    fn release(&self, audio: Duration) {
+        if !audio.is_zero() {
+            self.audio.release(audio);
+        }
+    }
+}
+
+impl Line {
+    /// Why the card is to be given up, if it is.
+    fn failure(&mut self, now: Instant, tracks: &VecDeque<Track>) -> Option<String> {
+        if let Some(failure) = self.card.failure() {
+            return Some(failure);
+        }
+        let n_pulled = self.feed.n_pulled.load(Ordering::Relaxed);
+        if n_pulled != self.n_pulled || tracks.is_empty() || !self.card.pulls_always() {
+            (self.n_pulled, self.pulled_at) = (n_pulled, now);
+        }
+        (now.duration_since(self.pulled_at) > DEAD_AFTER)
+            .then(|| "the sound device takes no more audio".to_owned())
+    }
+}
+
+/// How much silence goes before an utterance, plus one: what is left of the gap since the last sound.
+fn gap_samples(
+    gap: Duration,
+    follows_another: bool,
+    silent_since: Instant,
+    spec: PcmSpec,
+) -> usize {
+    let left = if follows_another {
+        gap
+    } else {
+        gap.saturating_sub(clock::now().duration_since(silent_since))
+    };
+    spec.samples_in(left) + 1
+}
+
+fn pause(time: Duration) {
+    if !time.is_zero() {
+        let _waited = crossbeam_channel::after(time).recv();
+    }
+}

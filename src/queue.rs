@@ -1,0 +1,268 @@
+//! The bounded queue between the sources and inference: two lanes, ids, and the list of what waits.
+//!
+//! Knows neither who sends nor who receives. A full lane is the sender's business: a file is not read further, a
+//! request is refused.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::speech::{
+    Deliver, Lane, Manner, Outcome, Report, Source, Ticket, Utterance, UtteranceId,
+};
+use crate::status::StatusBoard;
+
+/// One thing that waits, for `speakerd queue`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Which utterance.
+    pub id: u64,
+    /// Whose.
+    pub source: String,
+    /// In which lane.
+    pub lane: Lane,
+    /// The voice asked for.
+    pub voice: String,
+    /// The text, at most [`Waiting::MAX_CHARS`] characters of it.
+    pub text: String,
+}
+
+impl Waiting {
+    /// Enough to recognise a line by; the list of a full queue stays under 100 KiB.
+    pub const MAX_CHARS: usize = 200;
+
+    fn of(utterance: &Utterance) -> Self {
+        Self {
+            id: utterance.id.get(),
+            source: utterance.source.name().to_owned(),
+            lane: utterance.lane,
+            voice: utterance.manner.voice.to_string(),
+            text: utterance.text.chars().take(Self::MAX_CHARS).collect(),
+        }
+    }
+}
+
+/// What a source asks for.
+#[derive(Debug)]
+pub struct Order {
+    /// Whose.
+    pub source: Source,
+    /// What to say.
+    pub text: Arc<str>,
+    /// How.
+    pub manner: Manner,
+    /// In which lane.
+    pub lane: Lane,
+    /// How long it may wait.
+    pub max_age: Option<Duration>,
+}
+
+/// The list of what waits is shared by the two ends of the queue, for a push or a removal at a time.
+type WaitingList = Arc<Mutex<VecDeque<Waiting>>>;
+
+/// Reads the queue without touching it. Holding one keeps no lane open.
+#[derive(Debug, Clone)]
+pub struct QueueView {
+    waiting: WaitingList,
+    issued: Arc<AtomicU64>,
+}
+
+impl QueueView {
+    /// What waits, in the order in which it will be spoken.
+    pub fn waiting(&self) -> Vec<Waiting> {
+        let list = self.waiting.lock();
+        let (important, ordinary): (Vec<_>, Vec<_>) =
+            list.iter().cloned().partition(|waiting| waiting.lane == Lane::Important);
+        important.into_iter().chain(ordinary).collect()
+    }
+
+    /// How many wait in the ordinary and in the important lane.
+    pub fn lengths(&self) -> (usize, usize) {
+        let list = self.waiting.lock();
+        let n_important = list.iter().filter(|waiting| waiting.lane == Lane::Important).count();
+        (list.len() - n_important, n_important)
+    }
+
+    /// The highest id issued so far: what `clear` clears through.
+    pub fn last_issued(&self) -> u64 {
+        self.issued.load(Ordering::Relaxed)
+    }
+}
+
+/// The sources' end. The queue closes when the last one is dropped.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    ordinary: Sender<Utterance>,
+    important: Sender<Utterance>,
+    view: QueueView,
+    board: StatusBoard,
+}
+
+/// Inference's end.
+#[derive(Debug)]
+pub struct Outlet {
+    /// Closed, and then empty, when nobody will send any more.
+    pub ordinary: Receiver<Utterance>,
+    /// To be asked first.
+    pub important: Receiver<Utterance>,
+    waiting: WaitingList,
+}
+
+/// Makes a queue with two lanes of `capacity` each.
+pub fn queue(capacity: usize, board: &StatusBoard) -> (Intake, Outlet) {
+    let (ordinary, from_ordinary) = bounded(capacity);
+    let (important, from_important) = bounded(capacity);
+    let view = QueueView { waiting: WaitingList::default(), issued: Arc::default() };
+    board.modify(|status| status.queue.capacity = capacity);
+    let waiting = Arc::clone(&view.waiting);
+    (
+        Intake { ordinary, important, view, board: board.clone() },
+        Outlet { ordinary: from_ordinary, important: from_important, waiting },
+    )
+}
+
+impl Intake {
+    /// Makes an utterance, which counts as open until its report is published.
+    pub fn utterance(&self, order: Order, now: Instant, deliver: Deliver) -> Utterance {
+        let number = self.view.issued.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = UtteranceId::from_number(number).expect("counting began at one");
+        self.board.modify(|status| status.queue.n_open += 1);
+        let report = Report {
+            id,
+            source: order.source.clone(),
+            text: Arc::clone(&order.text),
+            voice: Arc::clone(&order.manner.voice),
+            spoken_text: None,
+            spoken_voice: None,
+            engine: None,
+            outcome: Outcome::Abandoned,
+            reason: None,
+            queued_at: SystemTime::now(),
+            started_at: None,
+            ended_at: None,
+            first_audio: None,
+            audio: Duration::ZERO,
+            compute: Duration::ZERO,
+        };
+        Utterance {
+            id,
+            source: order.source,
+            text: order.text,
+            manner: order.manner,
+            lane: order.lane,
+            enqueued_at: now,
+            expires_at: order.max_age.map(|age| now + age),
+            ticket: Ticket::new(report, deliver),
+        }
+    }
+
+    /// Puts an utterance into its lane.
+    ///
+    /// # Errors
+    /// Gives it back where the lane is full or nobody reads it any more.
+    pub fn try_send(&self, utterance: Utterance) -> Result<(), TrySendError<Utterance>> {
+        // Listed first: it must not be taken out of a list that it is not yet in.
+        let (id, summary) = (utterance.id.get(), Waiting::of(&utterance));
+        self.view.waiting.lock().push_back(summary);
+        let sent = self.lane(utterance.lane).try_send(utterance);
+        if sent.is_err() {
+            self.view.waiting.lock().retain(|waiting| waiting.id != id);
+        }
+        sent
+    }
+
+    /// Takes an utterance back that found no room: nothing is reported of it, it was refused.
+    pub fn withdraw(&self, utterance: Utterance) {
+        utterance.ticket.withdraw();
+        self.board.modify(|status| status.queue.n_open = status.queue.n_open.saturating_sub(1));
+    }
+
+    /// The channel of a lane, to wait for room in it.
+    pub fn lane(&self, lane: Lane) -> &Sender<Utterance> {
+        match lane {
+            Lane::Ordinary => &self.ordinary,
+            Lane::Important => &self.important,
+        }
+    }
+
+    /// A view that does not keep the queue open.
+    pub fn view(&self) -> QueueView {
+        self.view.clone()
+    }
+}
+
+impl Outlet {
+    /// Takes what is to be spoken next, if anything waits.
+    ///
+    /// # Errors
+    /// `Disconnected` once nobody will send any more and both lanes are empty.
+    pub fn try_take(&self) -> Result<Utterance, TryRecvError> {
+        let utterance = match self.important.try_recv() {
+            Ok(utterance) => utterance,
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => self.ordinary.try_recv()?,
+        };
+        self.waiting.lock().retain(|waiting| waiting.id != utterance.id.get());
+        Ok(utterance)
+    }
+
+    /// Whether something important waits.
+    pub fn has_important(&self) -> bool {
+        !self.important.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(text: &str, lane: Lane) -> Order {
+        let manner = Manner { voice: "rms".into(), rate: 1.0, pitch: 1.0, volume: 1.0 };
+        Order { source: Source::new("test"), text: text.into(), manner, lane, max_age: None }
+    }
+
+    fn send(intake: &Intake, text: &str, lane: Lane) -> bool {
+        let utterance =
+            intake.utterance(order(text, lane), crate::clock::now(), Box::new(|_report| ()));
+        intake.try_send(utterance).is_ok()
+    }
+
+    #[test]
+    fn the_important_lane_is_taken_first_and_the_list_says_so() {
+        let (intake, outlet) = queue(4, &StatusBoard::default());
+        assert!(send(&intake, "one", Lane::Ordinary));
+        assert!(send(&intake, "two", Lane::Ordinary));
+        assert!(send(&intake, "now", Lane::Important));
+        let listed: Vec<_> =
+            intake.view().waiting().into_iter().map(|waiting| waiting.text).collect();
+        let taken: Vec<_> = std::iter::from_fn(|| outlet.try_take().ok())
+            .map(|taken| taken.text.to_string())
+            .collect();
+        assert_eq!(taken, ["now", "one", "two"]);
+        assert_eq!(listed, taken);
+        assert_eq!(intake.view().lengths(), (0, 0));
+    }
+
+    #[test]
+    fn a_full_lane_gives_the_utterance_back_and_lists_nothing() {
+        let (intake, _outlet) = queue(1, &StatusBoard::default());
+        assert!(send(&intake, "one", Lane::Ordinary));
+        assert!(!send(&intake, "two", Lane::Ordinary));
+        assert!(send(&intake, "now", Lane::Important), "each lane has room of its own");
+        assert_eq!(intake.view().lengths(), (1, 1));
+    }
+
+    #[test]
+    fn the_queue_closes_with_its_last_sender() {
+        let (intake, outlet) = queue(1, &StatusBoard::default());
+        assert!(send(&intake, "one", Lane::Ordinary));
+        let _view = intake.view();
+        drop(intake);
+        assert!(outlet.try_take().is_ok());
+        assert_eq!(outlet.try_take().unwrap_err(), TryRecvError::Disconnected);
+    }
+}

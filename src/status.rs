@@ -1,0 +1,186 @@
+//! What the daemon tells of itself: one value that its owners write section by section and readers take whole.
+//!
+//! Knows none of the daemon's channels.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+/// The state of the daemon at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Status {
+    /// The process.
+    pub daemon: DaemonStatus,
+    /// The watched files.
+    pub watch: WatchStatus,
+    /// What waits.
+    pub queue: QueueStatus,
+    /// The engines.
+    pub engine: EngineStatus,
+    /// The sound.
+    pub playback: PlaybackStatus,
+}
+
+/// The process.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DaemonStatus {
+    /// speakerd's version.
+    pub version: String,
+    /// Process id.
+    pub pid: u32,
+    /// When it started, RFC 3339.
+    pub started_at: String,
+    /// The configuration file in force; `None` for the embedded defaults.
+    pub config: Option<String>,
+    /// Resident memory in bytes at the time of asking.
+    pub resident_bytes: u64,
+    /// Whether it is on its way out.
+    pub stopping: bool,
+}
+
+/// The watched files.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct WatchStatus {
+    /// Each watched file.
+    pub files: Vec<WatchedFile>,
+    /// How many requests to look at every file were carried out.
+    pub n_looks: u64,
+    /// Files that have lines nobody has read yet.
+    pub n_unread_files: usize,
+    /// What is wrong with watching as a whole.
+    pub problem: Option<String>,
+}
+
+/// One watched file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct WatchedFile {
+    /// Where it is.
+    pub path: String,
+    /// Whether it is there.
+    pub exists: bool,
+    /// The voice that reads it.
+    pub voice: String,
+    /// Whether it is read before the others.
+    pub important: bool,
+    /// The place up to which it was heard, in bytes.
+    pub heard_bytes: u64,
+    /// The bytes that nobody has read yet.
+    pub unread_bytes: u64,
+    /// Lines cut because they were too long.
+    pub n_cut_lines: u64,
+    /// What is wrong with it.
+    pub problem: Option<String>,
+}
+
+/// What waits and what was done.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct QueueStatus {
+    /// How many may wait in each lane.
+    pub capacity: usize,
+    /// How many wait in the ordinary lane.
+    pub n_ordinary: usize,
+    /// How many wait in the important lane.
+    pub n_important: usize,
+    /// Utterances that have no outcome yet, the one that sounds included.
+    pub n_open: usize,
+    /// Outcomes since the start.
+    pub n_spoken: u64,
+    /// Outcomes other than `spoken`.
+    pub n_not_spoken: u64,
+    /// The outcomes among them that are `failed` or `timed-out`.
+    pub n_failed: u64,
+}
+
+/// The engines.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EngineStatus {
+    /// Names of the loaded engines.
+    pub loaded: Vec<String>,
+    /// Why another voice than the one asked for spoke last time, and what to do about it.
+    pub degraded: Option<String>,
+    /// How often an engine was loaded.
+    pub n_loads: u64,
+    /// How often engines were unloaded.
+    pub n_unloads: u64,
+}
+
+/// The sound.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PlaybackStatus {
+    /// Where the sound goes: `card`, `null` or `wav`.
+    pub output: String,
+    /// Whether it can be heard.
+    pub card: CardState,
+    /// Why not, and what to do about it.
+    pub problem: Option<String>,
+    /// What sounds now.
+    pub speaking: Option<Speaking>,
+    /// Whether the sound is held.
+    pub paused: bool,
+    /// Whether the sound is silenced.
+    pub muted: bool,
+    /// The loudness of everything, as a factor.
+    pub volume: f32,
+    /// How often the engine was too slow and the sound broke off within an utterance.
+    pub n_underruns: u64,
+}
+
+/// Whether the output can be heard.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CardState {
+    /// It is opened when there is something to say.
+    #[default]
+    Closed,
+    /// It is open.
+    Open,
+    /// It cannot be opened; lines are kept and it is tried again.
+    Lost,
+}
+
+/// The utterance that sounds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Speaking {
+    /// Which.
+    pub id: u64,
+    /// Whose.
+    pub source: String,
+    /// In which voice.
+    pub voice: String,
+}
+
+/// Where the owners write and the readers read. A clone is the same board.
+#[derive(Debug, Clone)]
+pub struct StatusBoard(watch::Sender<Status>);
+
+impl Default for StatusBoard {
+    fn default() -> Self {
+        Self(watch::Sender::new(Status::default()))
+    }
+}
+
+impl StatusBoard {
+    /// Changes one's own section. Never blocks for longer than a reader copies.
+    pub fn modify(&self, change: impl FnOnce(&mut Status)) {
+        self.0.send_modify(change);
+    }
+
+    /// The state now.
+    pub fn snapshot(&self) -> Status {
+        self.0.borrow().clone()
+    }
+
+    /// Follows the changes.
+    pub fn subscribe(&self) -> watch::Receiver<Status> {
+        self.0.subscribe()
+    }
+
+    /// Waits until the state is as wished, up to a limit; tells whether it was.
+    pub async fn wait_until(&self, limit: Duration, wished: impl Fn(&Status) -> bool) -> bool {
+        let mut changes = self.subscribe();
+        let waited = tokio::time::timeout(limit, changes.wait_for(|status| wished(status))).await;
+        matches!(waited, Ok(Ok(_)))
+    }
+}

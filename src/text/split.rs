@@ -1,0 +1,107 @@
+//! Splits a text into pieces that an engine can speak at once: at sentences, and where those are too long, at clauses,
+//! at words, and at last anywhere between two characters.
+
+use unicode_segmentation::UnicodeSegmentation;
+
+/// The pieces of a text, in order, none longer than `max_chars` characters and none without a letter or a digit.
+pub fn pieces(text: &str, max_chars: usize) -> Vec<String> {
+    let mut pieces = Vec::new();
+    for sentence in text.split_sentence_bounds() {
+        split_into(&mut pieces, sentence, max_chars, Boundary::Clause);
+    }
+    pieces.retain(|piece| piece.chars().any(char::is_alphanumeric));
+    pieces
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Boundary {
+    Clause,
+    Word,
+    Character,
+}
+
+impl Boundary {
+    fn parts(self, text: &str) -> Vec<&str> {
+        match self {
+            Self::Clause => text.split_inclusive([',', ';', ':', '—', '–', '(', ')']).collect(),
+            Self::Word => text.split_inclusive(' ').collect(),
+            Self::Character => text.graphemes(true).collect(),
+        }
+    }
+
+    fn finer(self) -> Self {
+        match self {
+            Self::Clause => Self::Word,
+            Self::Word | Self::Character => Self::Character,
+        }
+    }
+}
+
+/// Packs the parts of a text into as few pieces as possible; a part that is too long itself is split more finely.
+fn split_into(pieces: &mut Vec<String>, text: &str, max_chars: usize, boundary: Boundary) {
+    if text.chars().count() <= max_chars {
+        pieces.extend(Some(text.trim().to_owned()).filter(|piece| !piece.is_empty()));
+        return;
+    }
+    let (mut piece, mut n_chars) = (String::new(), 0);
+    for part in boundary.parts(text) {
+        let n_part = part.chars().count();
+        // a space at the end of a piece is trimmed and does not count
+        if n_chars + part.trim_end().chars().count() > max_chars && !piece.trim().is_empty() {
+            pieces.push(piece.trim().to_owned());
+            (piece, n_chars) = (String::new(), 0);
+        }
+        if n_part <= max_chars {
+            piece.push_str(part);
+            n_chars += n_part;
+        } else if let Boundary::Character = boundary {
+            // One visible character made of more code points than a whole piece may have: not text, but it must end.
+            pieces.push(part.chars().take(max_chars).collect());
+        } else {
+            split_into(pieces, part, max_chars, boundary.finer());
+        }
+    }
+    pieces.extend(Some(piece.trim().to_owned()).filter(|piece| !piece.is_empty()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn sentences_are_pieces_and_long_ones_break_at_the_best_place() {
+        for (text, max_chars, expected) in [
+            ("One. Two! Three?", 40, &["One.", "Two!", "Three?"][..]),
+            ("no full stop", 40, &["no full stop"]),
+            (
+                "first clause here, second clause there",
+                20,
+                &["first clause here,", "second clause there"],
+            ),
+            (
+                "eleven words without any comma at all",
+                12,
+                &["eleven words", "without any", "comma at all"],
+            ),
+            ("abcdefghij", 4, &["abcd", "efgh", "ij"]),
+            ("... !!! ???", 40, &[]),
+            ("Hello. ... Bye.", 40, &["Hello. ...", "Bye."]),
+        ] {
+            assert_eq!(pieces(text, max_chars), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_piece_is_too_long_and_no_letter_is_lost(text in "\\PC{0,400}", max_chars in 4_usize..80) {
+            let pieces = pieces(&text, max_chars);
+            for piece in &pieces {
+                prop_assert!(piece.chars().count() <= max_chars);
+            }
+            let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).count();
+            let kept: usize = pieces.iter().map(|piece| letters(piece)).sum();
+            prop_assert!(kept == letters(&text) || text.graphemes(true).any(|g| g.chars().count() > max_chars));
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The only place that starts a thread: each has a name, and its end can be waited for with a limit.
+
+use std::io;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+
+/// A named thread whose end can be waited for. Dropping the handle lets it run on.
+#[derive(Debug)]
+pub struct Thread<T> {
+    name: &'static str,
+    handle: JoinHandle<T>,
+    /// Closed by the thread's end, a panic included.
+    ended: Receiver<()>,
+}
+
+/// Why a thread could not be joined.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// It is still running; it is left to itself.
+    #[error("thread {0} did not end within {1:?}")]
+    StillRunning(&'static str, Duration),
+    /// It panicked; the panic hook has logged where.
+    #[error("thread {0} panicked")]
+    Panicked(&'static str),
+}
+
+/// Starts a thread. The kernel shows the first 15 bytes of the name.
+///
+/// # Errors
+/// Where the operating system refuses a thread.
+#[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
+pub fn spawn_named<T: Send + 'static>(
+    name: &'static str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<Thread<T>> {
+    let (alive, ended) = bounded::<()>(0);
+    let handle = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let _alive = alive; // dropped last, on unwinding too
+        body()
+    })?;
+    Ok(Thread { name, handle, ended })
+}
+
+impl<T> Thread<T> {
+    /// Whether the thread has ended.
+    pub fn is_finished(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    /// Waits for the end, however long it takes.
+    ///
+    /// # Errors
+    /// Where the thread panicked.
+    pub fn join(self) -> Result<T, JoinError> {
+        self.handle.join().map_err(|_| JoinError::Panicked(self.name))
+    }
+
+    /// Waits for the end, up to a limit.
+    ///
+    /// # Errors
+    /// Where the thread panicked or is still running.
+    pub fn join_within(self, limit: Duration) -> Result<T, JoinError> {
+        match self.ended.recv_timeout(limit) {
+            Err(RecvTimeoutError::Timeout) => Err(JoinError::StillRunning(self.name, limit)),
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => self.join(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_does_not_end_is_not_waited_for() {
+        let (release, wait) = bounded::<()>(0);
+        let thread = spawn_named("sleeper", move || wait.recv().is_err()).unwrap();
+        let error = thread.join_within(Duration::from_millis(20)).unwrap_err();
+        assert!(matches!(error, JoinError::StillRunning("sleeper", _)));
+        drop(release);
+    }
+
+    #[test]
+    fn a_result_and_a_panic_reach_the_one_who_joins() {
+        assert_eq!(spawn_named("seven", || 7).unwrap().join().unwrap(), 7);
+        let thread = spawn_named("unlucky", || assert!(std::hint::black_box(false))).unwrap();
+        assert!(matches!(thread.join(), Err(JoinError::Panicked("unlucky"))));
+    }
+}

@@ -1,0 +1,231 @@
+//! How far each file was heard, on disk.
+//!
+//! Written whole as lines settle, beside and then renamed over, so that a killed daemon finds the old or the new
+//! state; made durable against a power cut by a thread of its own, at most once a second, because waiting for a disk
+//! must not hold up the next line. Knows nothing of how positions come about.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, after, bounded, select};
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use super::continuity::Mark;
+use crate::threads::{Thread, spawn_named};
+
+/// The file's format. Old versions stay readable.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "version")]
+enum State {
+    /// For each path, the marks of its texts; the newest, which is the one at the path, last.
+    #[serde(rename = "1")]
+    V1 { files: BTreeMap<String, Vec<Mark>> },
+}
+
+/// More paths than this were not watched by one person: paths that are gone are forgotten then.
+const MAX_FILES: usize = 10_000;
+
+/// How often the file is made durable at most.
+const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The bookmarks of all files.
+#[derive(Debug)]
+pub struct Bookmarks {
+    file: PathBuf,
+    files: BTreeMap<String, Vec<Mark>>,
+    is_changed: bool,
+    syncer: Option<Syncer>,
+}
+
+#[derive(Debug)]
+struct Syncer {
+    /// Dropped first: that is what ends the thread.
+    written: Sender<()>,
+    thread: Thread<()>,
+}
+
+impl Bookmarks {
+    /// Reads the file. One that cannot be understood is set aside under another name, and said: the daemon begins anew
+    /// rather than not at all.
+    ///
+    /// # Errors
+    /// Where the file is there and cannot be read, or the thread cannot be started.
+    pub fn load(file: PathBuf) -> io::Result<Self> {
+        let mut files = match std::fs::read(&file) {
+            Ok(bytes) => match serde_json::from_slice(&bytes) {
+                Ok(State::V1 { files }) => files,
+                Err(error) => {
+                    set_aside(&file, &error);
+                    BTreeMap::new()
+                }
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(error),
+        };
+        if files.len() > MAX_FILES {
+            files.retain(|path, _| Path::new(path).exists());
+        }
+        let (written, to_sync) = bounded(1); // a second note would say nothing new
+        let path = file.clone();
+        let thread = spawn_named("bookmark-sync", move || sync_when_written(&path, &to_sync))?;
+        Ok(Self { file, files, is_changed: false, syncer: Some(Syncer { written, thread }) })
+    }
+
+    /// The marks of a path, the newest last.
+    pub fn of(&self, path: &Path) -> Vec<Mark> {
+        self.files.get(&*path.to_string_lossy()).cloned().unwrap_or_default()
+    }
+
+    /// Sets the marks of a path, to be saved.
+    pub fn set(&mut self, path: &Path, marks: Vec<Mark>) {
+        let key = path.to_string_lossy().into_owned();
+        if self.files.get(&key) != Some(&marks) {
+            self.files.insert(key, marks);
+            self.is_changed = true;
+        }
+    }
+
+    /// Writes what has changed. After a failure the next call tries again.
+    ///
+    /// # Errors
+    /// Where the disk is full or not writable; the file is as it was then.
+    pub fn save(&mut self) -> io::Result<()> {
+        if !self.is_changed {
+            return Ok(());
+        }
+        let beside = self.file.with_extension("new");
+        let written = self.write(&beside).and_then(|()| std::fs::rename(&beside, &self.file));
+        if written.is_err() {
+            drop(std::fs::remove_file(&beside)); // the error that counts is the one above
+            return written;
+        }
+        self.is_changed = false;
+        if let Some(syncer) = &self.syncer {
+            let _already_noted = syncer.written.try_send(());
+        }
+        Ok(())
+    }
+
+    fn write(&self, file: &Path) -> io::Result<()> {
+        let files = self.files.clone();
+        let mut out = std::fs::OpenOptions::new();
+        let mut out = out.write(true).create(true).truncate(true).mode(0o600).open(file)?;
+        out.write_all(&serde_json::to_vec(&State::V1 { files })?)?;
+        Ok(())
+    }
+
+    /// Writes what has changed and makes it durable.
+    ///
+    /// # Errors
+    /// Where the disk is full or not writable.
+    pub fn close(mut self) -> io::Result<()> {
+        self.save()?;
+        if let Some(Syncer { written, thread }) = self.syncer.take() {
+            drop(written);
+            thread.join().map_err(io::Error::other)?;
+        }
+        sync(&self.file)
+    }
+}
+
+fn set_aside(file: &Path, error: &serde_json::Error) {
+    let aside = file.with_extension("broken.json");
+    match std::fs::rename(file, &aside) {
+        Ok(()) => warn!(
+            "the bookmarks could not be understood ({error}) and were set aside as `{}`; reading goes on at the ends \
+             of the files",
+            aside.display()
+        ),
+        Err(aside_error) => {
+            warn!("the bookmarks could not be understood ({error}) nor set aside ({aside_error})")
+        }
+    }
+}
+
+fn sync_when_written(file: &Path, to_sync: &Receiver<()>) {
+    let mut is_written = false;
+    while is_written || to_sync.recv().is_ok() {
+        if let Err(error) = sync(file) {
+            warn!("the bookmarks could not be made durable: {error}");
+        }
+        is_written = false;
+        let pause = after(SYNC_INTERVAL);
+        loop {
+            select! {
+                recv(to_sync) -> written => match written {
+                    Ok(()) => is_written = true,
+                    Err(_) => return, // whoever closes the bookmarks syncs them himself
+                },
+                recv(pause) -> _ => break,
+            }
+        }
+    }
+}
+
+/// Makes the file's content and its name durable.
+fn sync(file: &Path) -> io::Result<()> {
+    match File::open(file) {
+        Ok(opened) => opened.sync_all()?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    file.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::continuity::FileId;
+    use super::*;
+
+    fn mark(offset: u64) -> Mark {
+        Mark { id: FileId { dev: 1, ino: 2 }, offset, n_hashed: 3, hash: 4 }
+    }
+
+    #[test]
+    fn marks_survive_and_the_format_is_a_promise() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("bookmarks.json");
+        let mut bookmarks = Bookmarks::load(file.clone()).unwrap();
+        bookmarks.set(Path::new("/a.log"), vec![mark(7), mark(9)]);
+        bookmarks.close().unwrap();
+        let golden = r#"{"version":"1","files":{"/a.log":[{"dev":1,"ino":2,"offset":7,"n_hashed":3,"hash":4},{"dev":1,"ino":2,"offset":9,"n_hashed":3,"hash":4}]}}"#;
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), golden);
+        let mode = std::os::unix::fs::MetadataExt::mode(&file.metadata().unwrap());
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(Bookmarks::load(file).unwrap().of(Path::new("/a.log")), [mark(7), mark(9)]);
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_set_aside() {
+        for content in ["", "{", r#"{"version":"9"}"#, "[]"] {
+            let home = tempfile::tempdir().unwrap();
+            let file = home.path().join("bookmarks.json");
+            std::fs::write(&file, content).unwrap();
+            let bookmarks = Bookmarks::load(file.clone()).unwrap();
+            assert_eq!(bookmarks.of(Path::new("/a.log")), []);
+            assert_eq!(
+                std::fs::read_to_string(file.with_extension("broken.json")).unwrap(),
+                content
+            );
+        }
+    }
+
+    #[test]
+    fn a_failed_save_leaves_the_old_state_and_is_tried_again() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("state");
+        std::fs::create_dir(&directory).unwrap();
+        let mut bookmarks = Bookmarks::load(directory.join("bookmarks.json")).unwrap();
+        std::fs::remove_dir(&directory).unwrap();
+        bookmarks.set(Path::new("/a.log"), vec![mark(7)]);
+        assert!(bookmarks.save().is_err());
+        std::fs::create_dir(&directory).unwrap();
+        bookmarks.save().unwrap();
+        assert!(directory.join("bookmarks.json").exists());
+    }
+}

@@ -1,0 +1,217 @@
+use super::*;
+use std::io::Write;
+
+/// A directory with one watched path, and what its tail reads.
+struct Rig {
+    home: tempfile::TempDir,
+    tail: Tail,
+    now: Instant,
+    /// Where reading stands, as a bookmark would say.
+    marks: Vec<Mark>,
+}
+
+impl Rig {
+    fn begin(content: Option<&str>, begin: Begin, on_rewrite: OnRewrite) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        if let Some(content) = content {
+            std::fs::write(home.path().join("a.log"), content).unwrap();
+        }
+        let now = crate::clock::now();
+        let settings = TailSettings { on_rewrite, max_line_bytes: 1_000 };
+        let tail =
+            Tail::begin(home.path().join("a.log"), settings, Vec::new(), begin, now).unwrap();
+        let mut rig = Self { home, tail, now, marks: Vec::new() };
+        rig.marks = rig.jumped();
+        rig
+    }
+
+    fn new(content: &str) -> Self {
+        Self::begin(Some(content), Begin::AtBeginning, OnRewrite::Beginning)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        std::fs::write(self.path(name), content).unwrap();
+    }
+
+    fn append(&self, name: &str, content: &str) {
+        let options = std::fs::OpenOptions::new().append(true).create(true).open(self.path(name));
+        options.unwrap().write_all(content.as_bytes()).unwrap();
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        std::fs::rename(self.path(from), self.path(to)).unwrap();
+    }
+
+    /// Looks, then reads to the end.
+    fn read(&mut self) -> Vec<String> {
+        self.tail.look(self.now).unwrap();
+        std::iter::from_fn(|| self.next_line()).collect()
+    }
+
+    fn next_line(&mut self) -> Option<String> {
+        let line = self.tail.next_line(&mut Vec::new()).unwrap()?;
+        self.marks = vec![line.raw.mark];
+        Some(String::from_utf8(line.raw.bytes).unwrap())
+    }
+
+    fn jumped(&mut self) -> Vec<Mark> {
+        self.tail.take_jumps().iter().map(|jump| jump.mark).collect()
+    }
+
+    /// Ends this tail after `n` lines and begins another one where it stood, `meanwhile` having happened.
+    fn restart(&mut self, n: usize, meanwhile: impl FnOnce(&Self)) -> Vec<String> {
+        for _ in 0..n {
+            self.next_line().unwrap();
+        }
+        let marks = self.marks.clone();
+        meanwhile(self);
+        self.tail =
+            Tail::begin(self.path("a.log"), self.tail.settings, marks, Begin::AtEnd, self.now)
+                .unwrap();
+        self.read()
+    }
+}
+
+#[test]
+fn an_old_file_begins_at_its_end_and_a_new_one_at_its_beginning() {
+    let mut old = Rig::begin(Some("history\n"), Begin::AtEnd, OnRewrite::Beginning);
+    assert_eq!(old.read(), Vec::<String>::new());
+    old.append("a.log", "new\n");
+    assert_eq!(old.read(), ["new"]);
+
+    let mut late = Rig::begin(None, Begin::AtEnd, OnRewrite::Beginning);
+    assert!(!late.tail.exists());
+    assert_eq!(late.read(), Vec::<String>::new());
+    late.write("a.log", "first\n");
+    assert_eq!(late.read(), ["first"]);
+}
+
+#[test]
+fn a_rotated_file_is_read_to_its_end_and_polled_for_late_writers() {
+    let mut rig = Rig::new("one\n");
+    assert_eq!(rig.read(), ["one"]);
+    rig.append("a.log", "two\n");
+    rig.rename("a.log", "a.log.1");
+    rig.write("a.log", "three\n");
+    assert_eq!(rig.read(), ["two", "three"]);
+    rig.append("a.log.1", "late\n");
+    assert_eq!(rig.read(), ["late"]);
+    rig.now += RETIRED_FOR;
+    assert!(rig.tail.retire(rig.now));
+    rig.append("a.log.1", "too late\n");
+    rig.append("a.log", "four\n");
+    assert_eq!(rig.read(), ["four"]);
+}
+
+#[test]
+fn a_file_rotated_before_anything_was_read_loses_nothing() {
+    let mut rig = Rig::new("one\n");
+    rig.rename("a.log", "a.log.1");
+    rig.write("a.log", "two\n");
+    assert_eq!(rig.read(), ["one", "two"]);
+}
+
+#[test]
+fn an_editor_that_replaces_the_file_doubles_nothing() {
+    let mut rig = Rig::new("one\ntwo\n");
+    assert_eq!(rig.read(), ["one", "two"]);
+    rig.write(".a.swp", "one\ntwo\nthree\n");
+    rig.rename(".a.swp", "a.log");
+    assert_eq!(rig.read(), ["three"]);
+    // a backup by renaming first
+    rig.rename("a.log", "a.log~");
+    rig.write("a.log", "one\ntwo\nthree\nfour\n");
+    assert_eq!(rig.read(), ["four"]);
+}
+
+#[test]
+fn a_rewritten_text_is_read_as_the_setting_says() {
+    for (on_rewrite, heard) in [(OnRewrite::Beginning, &["uno", "dos"][..]), (OnRewrite::End, &[])]
+    {
+        for replace in [false, true] {
+            let mut rig = Rig::begin(Some("one\ntwo\n"), Begin::AtBeginning, on_rewrite);
+            assert_eq!(rig.read(), ["one", "two"]);
+            if replace {
+                rig.write("beside", "uno\ndos\n");
+                rig.rename("beside", "a.log");
+            } else {
+                rig.write("a.log", "uno\ndos\n");
+            }
+            assert_eq!(rig.read(), heard, "{on_rewrite:?} {replace}");
+            rig.append("a.log", "tres\n");
+            assert_eq!(rig.read(), ["tres"]);
+        }
+    }
+}
+
+#[test]
+fn a_truncated_file_begins_again() {
+    let mut rig = Rig::new("one\ntwo\n");
+    assert_eq!(rig.read(), ["one", "two"]);
+    rig.write("a.log", "");
+    assert_eq!(rig.read(), Vec::<String>::new());
+    rig.append("a.log", "new\n");
+    assert_eq!(rig.read(), ["new"]);
+}
+
+#[test]
+fn a_deleted_and_recreated_file_begins_again_under_either_setting() {
+    for on_rewrite in [OnRewrite::Beginning, OnRewrite::End] {
+        let mut rig = Rig::begin(Some("one\n"), Begin::AtBeginning, on_rewrite);
+        assert_eq!(rig.read(), ["one"]);
+        std::fs::remove_file(rig.path("a.log")).unwrap();
+        assert_eq!(rig.read(), Vec::<String>::new());
+        rig.write("a.log", "new\n");
+        assert_eq!(rig.read(), ["new"], "{on_rewrite:?}");
+    }
+}
+
+#[test]
+fn a_restart_goes_on_behind_the_last_heard_line() {
+    let mut rig = Rig::new("one\ntwo\nthree\n");
+    assert_eq!(rig.restart(1, |rig| rig.append("a.log", "four\n")), ["two", "three", "four"]);
+    assert_eq!(rig.restart(0, |_| ()), Vec::<String>::new());
+}
+
+#[test]
+fn a_restart_follows_an_editor_save_a_rotation_and_a_copy() {
+    let save = |rig: &Rig| {
+        rig.write("beside", "one\ntwo\nthree\n");
+        rig.rename("beside", "a.log");
+    };
+    let rotate = |rig: &Rig| {
+        rig.rename("a.log", "a.log.1");
+        rig.write("a.log", "three\n");
+    };
+    let copy_and_truncate = |rig: &Rig| {
+        std::fs::copy(rig.path("a.log"), rig.path("a.log.1")).unwrap();
+        rig.write("a.log", "three\n");
+    };
+    let edit = |rig: &Rig| rig.write("a.log", "uno\nthree\n");
+    let cases: [(&str, &dyn Fn(&Rig), &[&str]); 4] = [
+        ("save", &save, &["two", "three"]),
+        ("rotate", &rotate, &["two", "three"]),
+        ("copy", &copy_and_truncate, &["two", "three"]),
+        ("edit", &edit, &["uno", "three"]),
+    ];
+    for (name, meanwhile, heard) in cases {
+        assert_eq!(Rig::new("one\ntwo\n").restart(1, meanwhile), heard, "{name}");
+    }
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused_by_name_and_never_waited_for() {
+    let home = tempfile::tempdir().unwrap();
+    let fifo = home.path().join("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
+    let settings = TailSettings { on_rewrite: OnRewrite::Beginning, max_line_bytes: 100 };
+    for path in [fifo, home.path().to_path_buf(), "/dev/null".into()] {
+        let tail =
+            Tail::begin(path.clone(), settings, Vec::new(), Begin::AtEnd, crate::clock::now());
+        assert_eq!(tail.unwrap_err().kind(), io::ErrorKind::InvalidInput, "{path:?}");
+    }
+}

@@ -1,0 +1,131 @@
+use super::*;
+use std::io::Write;
+use std::path::PathBuf;
+
+struct Written {
+    _home: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl Written {
+    fn new(content: &[u8]) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("text");
+        std::fs::write(&path, content).unwrap();
+        Self { _home: home, path }
+    }
+
+    fn append(&self, content: &[u8]) {
+        let mut file = std::fs::OpenOptions::new().append(true).open(&self.path).unwrap();
+        file.write_all(content).unwrap();
+    }
+
+    fn text(&self, offset: u64, max_line_bytes: usize) -> Text {
+        Text::open_at(File::open(&self.path).unwrap(), offset, max_line_bytes).unwrap()
+    }
+}
+
+/// All lines up to the end; panics where the text was rewritten.
+fn lines(text: &mut Text) -> Vec<RawLine> {
+    let mut block = Vec::new();
+    std::iter::from_fn(|| match text.next_line(&mut block).unwrap() {
+        Found::Line(line) => Some(line),
+        Found::End => None,
+        Found::Rewritten => panic!("rewritten"),
+    })
+    .collect()
+}
+
+fn texts(text: &mut Text) -> Vec<String> {
+    lines(text).into_iter().map(|line| String::from_utf8(line.bytes).unwrap()).collect()
+}
+
+#[test]
+fn only_complete_lines_are_taken_and_a_line_may_come_in_pieces() {
+    let written = Written::new(b"one\ntwo\nthr");
+    let mut text = written.text(0, 100);
+    assert_eq!(texts(&mut text), ["one", "two"]);
+    written.append(b"ee");
+    assert_eq!(texts(&mut text), Vec::<String>::new());
+    written.append(b"\n\nfour\n");
+    assert_eq!(texts(&mut text), ["three", "", "four"]);
+    assert_eq!(text.n_unread().unwrap(), 0);
+}
+
+#[test]
+fn every_mark_leads_to_the_line_behind_it() {
+    let content: Vec<u8> =
+        (0..5_000).flat_map(|n| format!("line number {n}\n").into_bytes()).collect();
+    let written = Written::new(&content);
+    let all = lines(&mut written.text(0, 100));
+    assert_eq!(all.len(), 5_000);
+    for idx in [0, 1, 999, 2_500, 4_998] {
+        let mark = all[idx].mark;
+        assert!(mark.is_in(&File::open(&written.path).unwrap()).unwrap(), "{idx}");
+        let rest = lines(&mut written.text(mark.offset, 100));
+        assert_eq!(rest, all[idx + 1..], "{idx}");
+    }
+}
+
+#[test]
+fn a_line_that_is_too_long_is_cut_and_its_end_is_found() {
+    for n_bytes in [101, 5_000, 200_000] {
+        let mut content = vec![b'x'; n_bytes];
+        content.extend_from_slice(b"\nnext\n");
+        let written = Written::new(&content);
+        let all = lines(&mut written.text(0, 100));
+        let shape: Vec<_> = all.iter().map(|line| (line.bytes.len(), line.was_cut)).collect();
+        assert_eq!(shape, [(100, true), (4, false)], "{n_bytes}");
+        assert_eq!(all[0].mark.offset, n_bytes as u64 + 1);
+        assert!(all[1].mark.is_in(&File::open(&written.path).unwrap()).unwrap());
+    }
+}
+
+#[test]
+fn megabytes_without_a_newline_take_no_memory_and_move_no_bookmark() {
+    let written = Written::new(&vec![b'x'; 20 << 20]);
+    let mut text = written.text(0, 1_000);
+    assert_eq!(lines(&mut text), []);
+    assert!(text.bytes.capacity() <= 4 * (WINDOW + BLOCK), "{}", text.bytes.capacity());
+}
+
+#[test]
+fn a_text_that_changed_before_the_position_is_noticed_at_equal_size_too() {
+    let written = Written::new(b"one\ntwo\n");
+    let mut text = written.text(0, 100);
+    assert_eq!(texts(&mut text), ["one", "two"]);
+    std::fs::write(&written.path, b"uno\ndos\n").unwrap();
+    assert_eq!(text.next_line(&mut Vec::new()).unwrap(), Found::Rewritten);
+    std::fs::write(&written.path, b"").unwrap();
+    assert_eq!(text.next_line(&mut Vec::new()).unwrap(), Found::Rewritten);
+}
+
+#[test]
+fn the_end_is_behind_the_last_complete_line() {
+    for (content, offset) in [(&b""[..], 0), (b"one\n", 4), (b"one\ntw", 4), (b"tw", 0)] {
+        let written = Written::new(content);
+        let text = Text::open_at_end(File::open(&written.path).unwrap(), 100).unwrap();
+        assert_eq!(text.offset(), offset, "{content:?}");
+    }
+    let endless = Written::new(&[b'x'; 500]);
+    let text = Text::open_at_end(File::open(&endless.path).unwrap(), 100).unwrap();
+    assert_eq!(text.offset(), 500, "a line that is too long anyway is not read again");
+}
+
+#[test]
+fn another_file_goes_on_only_with_the_same_text() {
+    let written = Written::new(b"one\ntwo\nthree\n");
+    let mut text = written.text(0, 100);
+    let Found::Line(_) = text.next_line(&mut Vec::new()).unwrap() else { panic!("no line") };
+    for (other, goes_on) in [
+        (&b"one\ntwo\nthree\nfour\n"[..], true),
+        (b"one\ntwo\nthree\n", true),
+        (b"one\ntwo\nthird\n", false),
+        (b"one\n", false),
+        (b"uno\ntwo\nthree\n", false),
+    ] {
+        let other = Written::new(other);
+        let file = File::open(&other.path).unwrap();
+        assert_eq!(text.goes_on_in(&file).unwrap(), goes_on, "{:?}", std::fs::read(&other.path));
+    }
+}
