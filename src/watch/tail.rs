@@ -129,7 +129,7 @@ impl Tail {
         let was_gone = std::mem::replace(&mut self.is_gone, false);
         let Some(held) = self.texts.back_mut() else { return self.adopt(file, now) };
         if FileId::of(&file)? == held.text.id() {
-            return Ok(());
+            return held.text.verify();
         }
         if held.text.goes_on_in(&file)? {
             let offset = held.text.offset();

@@ -48,6 +48,8 @@ pub struct Text {
     /// The beginning of a line that is too long, while the rest of it is passed over.
     head: Option<Vec<u8>>,
     max_line_bytes: usize,
+    /// What stands before the position was seen to have changed.
+    is_rewritten: bool,
 }
 
 impl Text {
@@ -60,7 +62,17 @@ impl Text {
         let bytes = window_before(&file, offset, WINDOW)?;
         let position = bytes.len();
         let base = offset - position as u64;
-        Ok(Self { file, id, bytes, base, position, scanned: position, head: None, max_line_bytes })
+        Ok(Self {
+            file,
+            id,
+            bytes,
+            base,
+            position,
+            scanned: position,
+            head: None,
+            max_line_bytes,
+            is_rewritten: false,
+        })
     }
 
     /// Begins behind the last complete line: a line that is being written when watching begins is spoken whole.
@@ -102,12 +114,24 @@ impl Text {
         self.base + self.position as u64
     }
 
-    /// Bytes beyond the position.
+    /// Bytes beyond the position; a text that was rewritten has at least one, whatever its size.
     ///
     /// # Errors
     /// Where the kernel does not tell the size.
     pub fn n_unread(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len().saturating_sub(self.offset()))
+        let n_beyond = self.file.metadata()?.len().saturating_sub(self.offset());
+        Ok(n_beyond.max(u64::from(self.is_rewritten)))
+    }
+
+    /// Looks whether what was read still stands there: a text may be rewritten at equal size.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn verify(&mut self) -> io::Result<()> {
+        let known = last(&self.bytes, WINDOW);
+        let read_to = self.base + self.bytes.len() as u64;
+        self.is_rewritten |= window_before(&self.file, read_to, known.len())? != known;
+        Ok(())
     }
 
     /// Whether a name still leads to the file.
@@ -141,6 +165,9 @@ impl Text {
         loop {
             if let Some(line) = self.take_line() {
                 return Ok(Found::Line(line));
+            }
+            if self.is_rewritten {
+                return Ok(Found::Rewritten);
             }
             self.pass_over_long_line();
             let n_known = self.bytes.len().min(WINDOW);

@@ -149,6 +149,16 @@ fn a_rewritten_text_is_read_as_the_setting_says() {
 }
 
 #[test]
+fn a_text_rewritten_at_equal_size_counts_as_unread() {
+    let mut rig = Rig::new("one\ntwo\n");
+    assert_eq!(rig.read(), ["one", "two"]);
+    assert_eq!(rig.tail.n_unread(), 0);
+    rig.write("a.log", "uno\ndos\n");
+    rig.tail.look(rig.now).unwrap();
+    assert!(rig.tail.n_unread() > 0, "nobody would read it otherwise");
+}
+
+#[test]
 fn a_truncated_file_begins_again() {
     let mut rig = Rig::new("one\ntwo\n");
     assert_eq!(rig.read(), ["one", "two"]);
