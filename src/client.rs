@@ -1,7 +1,5 @@
 //! The subcommands that ask a running daemon: one request, its answer printed.
 
-#![expect(clippy::print_stdout, reason = "the answer goes to standard output")]
-
 pub mod show;
 
 use std::io::{BufRead, Write};
@@ -43,45 +41,45 @@ pub fn run(command: Command, paths: &Paths) -> anyhow::Result<()> {
         Command::Subscribe => subscribe(&socket),
         Command::Version(json) => version(&json, &socket),
         Command::Status(cli::Json { json }) => {
-            let Response::Status(status) = ask(&socket, Request::Status)? else {
+            let Response::Status(status) = ask(&socket, &Request::Status)? else {
                 return unexpected();
             };
             if json { print_json(&*status) } else { print(&show::status(&status)) }
         }
         Command::Queue(cli::Json { json }) => {
-            let Response::Queue(waiting) = ask(&socket, Request::Queue)? else {
+            let Response::Queue(waiting) = ask(&socket, &Request::Queue)? else {
                 return unexpected();
             };
             if json { print_json(&waiting) } else { print(&show::queue(&waiting)) }
         }
         Command::Volume(cli::Volume { volume: None }) => {
-            let Response::Status(status) = ask(&socket, Request::Status)? else {
+            let Response::Status(status) = ask(&socket, &Request::Status)? else {
                 return unexpected();
             };
             print(&format!("{}\n", status.playback.volume))
         }
         Command::Watch(watch) => self::watch(watch, &socket),
-        Command::Skip => done(&socket, Request::Skip),
+        Command::Skip => done(&socket, &Request::Skip),
         Command::Clear(cli::Clear { source }) => done(
             &socket,
-            Request::Clear(Clear {
+            &Request::Clear(Clear {
                 source: source.map(|source| source_name(&source)).transpose()?,
             }),
         ),
-        Command::Pause => done(&socket, Request::Pause),
-        Command::Resume => done(&socket, Request::Resume),
-        Command::Mute => done(&socket, Request::Mute),
-        Command::Unmute => done(&socket, Request::Unmute),
+        Command::Pause => done(&socket, &Request::Pause),
+        Command::Resume => done(&socket, &Request::Resume),
+        Command::Mute => done(&socket, &Request::Mute),
+        Command::Unmute => done(&socket, &Request::Unmute),
         Command::Volume(cli::Volume { volume: Some(volume) }) => {
-            done(&socket, Request::Volume(volume))
+            done(&socket, &Request::Volume(volume))
         }
-        Command::Replay(cli::Replay { n }) => done(&socket, Request::Replay(Replay { n })),
-        Command::Load(cli::Load { voice }) => done(&socket, Request::Load(Load { voice })),
-        Command::Unload => done(&socket, Request::Unload),
+        Command::Replay(cli::Replay { n }) => done(&socket, &Request::Replay(Replay { n })),
+        Command::Load(cli::Load { voice }) => done(&socket, &Request::Load(Load { voice })),
+        Command::Unload => done(&socket, &Request::Unload),
         Command::WaitIdle(cli::WaitIdle { timeout }) => {
-            done(&socket, Request::WaitIdle(WaitIdle { timeout_secs: timeout }))
+            done(&socket, &Request::WaitIdle(WaitIdle { timeout_secs: timeout }))
         }
-        Command::Shutdown => done(&socket, Request::Shutdown),
+        Command::Shutdown => done(&socket, &Request::Shutdown),
         Command::Run(_)
         | Command::Config(_)
         | Command::Install
@@ -92,12 +90,12 @@ pub fn run(command: Command, paths: &Paths) -> anyhow::Result<()> {
     }
 }
 
-fn ask(socket: &Path, request: Request) -> Result<Response, ClientError> {
-    Client::connect(socket)?.ask(&request)
+fn ask(socket: &Path, request: &Request) -> Result<Response, ClientError> {
+    Client::connect(socket)?.ask(request)
 }
 
 /// Asks for something whose success needs no words.
-fn done(socket: &Path, request: Request) -> anyhow::Result<()> {
+fn done(socket: &Path, request: &Request) -> anyhow::Result<()> {
     ask(socket, request)?;
     Ok(())
 }
@@ -175,7 +173,7 @@ fn subscribe(socket: &Path) -> anyhow::Result<()> {
 
 fn version(arguments: &cli::Json, socket: &Path) -> anyhow::Result<()> {
     let ours = env!("CARGO_PKG_VERSION");
-    let theirs = match ask(socket, Request::Version) {
+    let theirs = match ask(socket, &Request::Version) {
         Ok(Response::Version { version, .. }) => Some(version),
         Ok(_) | Err(ClientError::NotRunning(_)) => None,
         Err(ClientError::OtherVersion { theirs, .. }) => Some(theirs),
@@ -212,14 +210,14 @@ fn watch(watch: cli::Watch, socket: &Path) -> anyhow::Result<()> {
                 volume,
                 ..RawWatch::of(path)
             };
-            files(ask(socket, Request::Watch(WatchRequest::Add(raw)))?, "watching")
+            files(ask(socket, &Request::Watch(WatchRequest::Add(raw)))?, "watching")
         }
         cli::Watch::Remove { path } => {
             let request = WatchRequest::Remove { path: absolute(path)? };
-            files(ask(socket, Request::Watch(request))?, "no longer watching")
+            files(ask(socket, &Request::Watch(request))?, "no longer watching")
         }
         cli::Watch::List(cli::Json { json }) => {
-            let Response::Status(status) = ask(socket, Request::Status)? else {
+            let Response::Status(status) = ask(socket, &Request::Status)? else {
                 return unexpected();
             };
             if json { print_json(&status.watch.files) } else { print(&show::files(&status.watch)) }
@@ -260,11 +258,8 @@ fn print_json<T: serde::Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {
     print(&(serde_json::to_string(value)? + "\n"))
 }
 
-/// Writes at once, a line at a time for those who follow; a reader that has gone ends the program quietly.
+/// Writes at once, a line at a time for those who follow.
 fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        written => written.context("cannot write the answer"),
-    }
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write the answer")
 }

@@ -35,6 +35,8 @@ mod exit {
 pub fn dispatch(cli: Cli) -> ExitCode {
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the answer has read enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let mut stderr = std::io::stderr().lock();
             // Nobody reads it: then nobody can be told.
@@ -68,6 +70,11 @@ fn run_daemon(arguments: &Run, paths: Paths) -> anyhow::Result<()> {
         config.watch.push(RawWatch::of(path.clone()).check(&paths, &here)?);
     }
     daemon::run(config, paths)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let written = error.downcast_ref::<std::io::Error>();
+    written.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {

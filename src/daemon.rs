@@ -94,7 +94,7 @@ pub async fn serve(setup: Setup, stop: impl Future<Output = ()>) -> anyhow::Resu
     let mut socket = ControlSocket::bind(&paths.socket(), activated)?;
     let board = StatusBoard::default();
     board.modify(|status| {
-        status.daemon.version = env!("CARGO_PKG_VERSION").to_owned();
+        env!("CARGO_PKG_VERSION").clone_into(&mut status.daemon.version);
         status.daemon.pid = std::process::id();
         status.daemon.started_at = clock::rfc3339(SystemTime::now());
         status.daemon.config = config.file.as_ref().map(|file| file.display().to_string());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, SendError, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::pcm::PcmChunk;
 use crate::speech::{Lane, Outcome, Source, Ticket, UtteranceId};
@@ -54,6 +54,11 @@ pub struct AudioSender {
     freed: Receiver<()>,
     limit: Duration,
 }
+
+/// Nobody takes audio any more.
+#[derive(Debug, thiserror::Error)]
+#[error("playback is gone")]
+pub struct PlaybackGone;
 
 /// Playback's end.
 #[derive(Debug)]
@@ -107,12 +112,12 @@ impl AudioSender {
     /// Sends one message.
     ///
     /// # Errors
-    /// Where playback is gone; gives the message back.
-    pub fn send(&self, message: AudioMessage) -> Result<(), SendError<AudioMessage>> {
+    /// Where playback is gone. A ticket in the message then reports its utterance as abandoned.
+    pub fn send(&self, message: AudioMessage) -> Result<(), PlaybackGone> {
         if let AudioMessage::Chunk(_, chunk) = &message {
             self.ahead.0.fetch_add(micros(chunk.duration()), Ordering::Relaxed);
         }
-        self.messages.send(message)
+        self.messages.send(message).map_err(|_| PlaybackGone)
     }
 }
 

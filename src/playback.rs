@@ -27,7 +27,7 @@ use crate::status::{CardState, Speaking, StatusBoard};
 use crate::steering::{Steering, Stopping};
 use card::{Card, Output};
 use tap::{BLOCK_SAMPLES, Block, TapEvent, TapFeed, tap};
-use track::{Keep, Track};
+use track::{Keep, Played, Track};
 
 /// A card that pulls nothing for so long is dead.
 const DEAD_AFTER: Duration = Duration::from_secs(1);
@@ -295,8 +295,7 @@ impl Playback {
         for track in &mut self.tracks {
             // The tap has it and will not tell any more: what was stopped there is over.
             if self.steering.verdict(track.opening.id, &track.opening.source).is_some() {
-                track.is_played = true;
-                track.was_cut = true;
+                track.played = Some(Played::Cut);
             }
             let again = track.rewind();
             self.audio.take_back(again);
@@ -337,13 +336,10 @@ impl Playback {
                     };
                     self.board.modify(|status| status.playback.speaking = Some(speaking));
                 }
-                TapEvent::Finished(..) => track.is_played = true,
-                TapEvent::Cut(..) => {
-                    track.is_played = true;
-                    track.was_cut = true;
-                }
+                TapEvent::Finished(..) => track.played = Some(Played::Whole),
+                TapEvent::Cut(..) => track.played = Some(Played::Cut),
             }
-            if track.is_played {
+            if track.played.is_some() {
                 self.silent_since = at;
             }
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -128,6 +128,9 @@ pub fn queue(capacity: usize, board: &StatusBoard) -> (Intake, Outlet) {
 
 impl Intake {
     /// Makes an utterance, which counts as open until its report is published.
+    ///
+    /// # Panics
+    /// After 2⁶⁴ utterances.
     pub fn utterance(&self, order: Order, now: Instant, deliver: Deliver) -> Utterance {
         let number = self.view.issued.fetch_add(1, Ordering::Relaxed) + 1;
         let id = UtteranceId::from_number(number).expect("counting began at one");
@@ -165,7 +168,7 @@ impl Intake {
     ///
     /// # Errors
     /// Gives it back where the lane is full or nobody reads it any more.
-    pub fn try_send(&self, utterance: Utterance) -> Result<(), TrySendError<Utterance>> {
+    pub fn try_send(&self, utterance: Utterance) -> Result<(), Box<Utterance>> {
         // Listed first: it must not be taken out of a list that it is not yet in.
         let (id, summary) = (utterance.id.get(), Waiting::of(&utterance));
         self.view.waiting.lock().push_back(summary);
@@ -173,7 +176,7 @@ impl Intake {
         if sent.is_err() {
             self.view.waiting.lock().retain(|waiting| waiting.id != id);
         }
-        sent
+        sent.map_err(|error| Box::new(error.into_inner()))
     }
 
     /// Takes an utterance back that found no room: nothing is reported of it, it was refused.

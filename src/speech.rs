@@ -210,7 +210,8 @@ impl Report {
 /// The way back: carries the report through the pipe and hands it to whoever made the utterance, exactly once.
 /// A ticket that is dropped reports [`Outcome::Abandoned`].
 pub struct Ticket {
-    report: Report,
+    /// Boxed: tickets are moved through every channel.
+    report: Box<Report>,
     deliver: Option<Deliver>,
 }
 
@@ -220,7 +221,7 @@ pub type Deliver = Box<dyn FnOnce(Report) + Send>;
 impl Ticket {
     /// A ticket that delivers `report`, with its outcome set, when it is resolved or dropped.
     pub fn new(report: Report, deliver: Deliver) -> Self {
-        Self { report, deliver: Some(deliver) }
+        Self { report: Box::new(report), deliver: Some(deliver) }
     }
 
     /// The report so far, to be filled in.
@@ -251,7 +252,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(deliver) = self.deliver.take() {
-            deliver(self.report.clone());
+            deliver((*self.report).clone());
         }
     }
 }

@@ -202,7 +202,7 @@ impl Watch {
                 };
                 let Some(intake) = &self.intake else { break };
                 if let Err(full) = intake.try_send(utterance) {
-                    self.backlogs[idx].pending = Some((file, number, full.into_inner()));
+                    self.backlogs[idx].pending = Some((file, number, *full));
                     break;
                 }
             }
@@ -408,10 +408,7 @@ impl Watch {
     ) {
         let defaults = self.defaults.clone();
         let file = Watched::begin(path.clone(), config, defaults, &self.bookmarks, appearance, now);
-        match file.problem() {
-            Some(problem) => warn!(path = %path.display(), "cannot be watched: {problem}"),
-            None => info!(path = %path.display(), "watching"),
-        }
+        if let Some(problem) = file.problem() { warn!(path = %path.display(), "cannot be watched: {problem}") } else { info!(path = %path.display(), "watching") }
         self.bookmarks.set(&path, file.marks());
         let key = self.next_key;
         self.next_key += 1;

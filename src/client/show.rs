@@ -64,7 +64,7 @@ pub fn files(watch: &WatchStatus) -> String {
     for file in &watch.files {
         let mut facts = format!("{}, heard {} bytes", file.voice, file.heard_bytes);
         if file.unread_bytes > 0 {
-            facts += &format!(", {} unread", file.unread_bytes);
+            facts.extend([", ", &file.unread_bytes.to_string(), " unread"]);
         }
         if file.important {
             facts += ", important";
@@ -73,7 +73,7 @@ pub fn files(watch: &WatchStatus) -> String {
             facts += ", not there";
         }
         if file.n_cut_lines > 0 {
-            facts += &format!(", {} lines cut", file.n_cut_lines);
+            facts.extend([", ", &file.n_cut_lines.to_string(), " lines cut"]);
         }
         line(&mut text, "watching", &format!("{} ({facts})", file.path));
         problem(&mut text, file.problem.as_deref());
@@ -101,13 +101,15 @@ pub fn entry(entry: &Entry) -> String {
     let when = entry.ended_at.as_deref().unwrap_or(&entry.queued_at);
     let mut text = format!("{when}  {:<9}  {}", entry.outcome.as_str(), entry.text);
     if let Some(reason) = &entry.reason {
-        text += &format!("  [{reason}]");
+        text.extend(["  [", reason, "]"]);
     }
     text + "\n"
 }
 
 fn line(text: &mut String, name: &str, value: &str) {
-    text.push_str(&format!("{name:<9} {value}\n"));
+    for part in [&format!("{name:<9} "), value, "\n"] {
+        text.push_str(part);
+    }
 }
 
 fn problem(text: &mut String, problem: Option<&str>) {

@@ -2,7 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "the answer goes to standard output")]
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::bail;
 
@@ -18,12 +18,12 @@ pub fn run(command: &Command, paths: &Paths) -> anyhow::Result<()> {
     match command {
         Command::Path => println!("{}", paths.config_file().display()),
         Command::Default => print!("{DEFAULT_FILE}"),
-        Command::Check { file } => check(file.clone(), paths)?,
+        Command::Check { file } => check(file.as_deref(), paths)?,
     }
     Ok(())
 }
 
-fn check(file: Option<PathBuf>, paths: &Paths) -> anyhow::Result<()> {
+fn check(file: Option<&Path>, paths: &Paths) -> anyhow::Result<()> {
     let usual = paths.config_file();
     if file.is_none() && !usual.exists() {
         println!("there is no `{}`; the defaults are in force", usual.display());
@@ -31,7 +31,7 @@ fn check(file: Option<PathBuf>, paths: &Paths) -> anyhow::Result<()> {
     }
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let config = Config::load(file.as_deref(), paths, environment)?;
+    let config = Config::load(file, paths, environment)?;
     let Some(file) = &config.file else { bail!("no file was read") };
     println!(
         "{} is right; {} watched",

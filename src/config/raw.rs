@@ -388,7 +388,7 @@ pub fn is_pattern(path: &str) -> bool {
 }
 
 fn check_voice(voice: &str) -> Result<(), String> {
-    registry::kind_of(voice).map(|_kind| ()).ok_or_else(|| {
+    registry::engine_of(voice).map(|_engine| ()).ok_or_else(|| {
         format!("there is no voice `{voice}`; there are: {}", registry::known_voices().join(", "))
     })
 }

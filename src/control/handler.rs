@@ -161,10 +161,10 @@ impl Handler {
             Request::Say(say) => self.say(say).await,
             Request::Skip => self.skip(),
             Request::Clear(clear) => self.clear(clear).await,
-            Request::Pause => self.steer(|steering| steering.set_paused(true)),
-            Request::Resume => self.steer(|steering| steering.set_paused(false)),
-            Request::Mute => self.steer(|steering| steering.set_muted(true)),
-            Request::Unmute => self.steer(|steering| steering.set_muted(false)),
+            Request::Pause => Ok(self.steer(|steering| steering.set_paused(true))),
+            Request::Resume => Ok(self.steer(|steering| steering.set_paused(false))),
+            Request::Mute => Ok(self.steer(|steering| steering.set_muted(true))),
+            Request::Unmute => Ok(self.steer(|steering| steering.set_muted(false))),
             Request::Volume(volume) => self.volume(volume),
             Request::Replay(replay) => self.replay(&replay),
             Request::Queue => Ok(Response::Queue(self.queue.waiting())),
@@ -245,7 +245,7 @@ impl Handler {
         match intake.try_send(utterance) {
             Ok(()) => Ok(id),
             Err(full) => {
-                intake.withdraw(full.into_inner());
+                intake.withdraw(*full);
                 refuse(
                     RefusalCode::QueueFull,
                     "the queue is full; try again when something was said, or `speakerd clear`",
@@ -298,10 +298,10 @@ impl Handler {
         Ok(Response::Handled)
     }
 
-    fn steer(&self, steer: impl FnOnce(&Steering)) -> Reply {
+    fn steer(&self, steer: impl FnOnce(&Steering)) -> Response {
         steer(&self.steering);
         self.board.modify(|_| ()); // subscribers read it together with the board
-        Ok(Response::Handled)
+        Response::Handled
     }
 
     fn volume(&self, volume: f32) -> Reply {
@@ -311,7 +311,7 @@ impl Handler {
                 format!("volume {volume} is not between 0 and 2"),
             );
         }
-        self.steer(|steering| steering.set_volume(volume))
+        Ok(self.steer(|steering| steering.set_volume(volume)))
     }
 
     fn replay(&self, replay: &Replay) -> Reply {
@@ -346,7 +346,7 @@ impl Handler {
                 return Ok(Response::Files(files.into_iter().map(|file| file.path).collect()));
             }
             WatchRequest::Add(raw) => {
-                self.ask_watch(WatchCommand::Add(self.checked(raw)?, reply))?
+                self.ask_watch(WatchCommand::Add(self.checked(raw)?, reply))?;
             }
             WatchRequest::Remove { path } => {
                 let path = self.paths.absolute(&path, &self.paths.home);

@@ -42,8 +42,8 @@ impl Resampler {
             Async::<f32>::new_sinc(ratio, 1.0, &filter, STEP, 1, FixedAsync::Input)
                 .expect("a fixed ratio of two audio rates is valid")
         });
-        let step = vec![0.0; inner.as_ref().map_or(0, |inner| inner.output_frames_max())];
-        let to_drop = inner.as_ref().map_or(0, |inner| inner.output_delay());
+        let step = vec![0.0; inner.as_ref().map_or(0, rubato::Resampler::output_frames_max)];
+        let to_drop = inner.as_ref().map_or(0, rubato::Resampler::output_delay);
         Self { inner, ratio, waiting: Vec::new(), step, to_drop, n_in: 0, n_out: 0 }
     }
 

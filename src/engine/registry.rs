@@ -4,26 +4,23 @@
 
 use super::{Engine, EngineError, espeak};
 
-/// A kind of engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum EngineKind {
-    /// The voices in the binary.
-    #[cfg(feature = "builtin")]
-    Builtin,
-    /// An installed espeak-ng.
-    Espeak,
-}
+/// The voices in the binary.
+#[cfg(feature = "builtin")]
+pub const BUILTIN: &str = "builtin";
+
+/// An installed espeak-ng.
+pub const ESPEAK: &str = "espeak";
 
 /// The voice where nothing else is said.
 pub const DEFAULT_VOICE: &str = "rms";
 
 /// The engine that a voice belongs to; `None` for a name that no engine knows.
-pub fn kind_of(voice: &str) -> Option<EngineKind> {
+pub fn engine_of(voice: &str) -> Option<&'static str> {
     #[cfg(feature = "builtin")]
     if super::builtin::VOICES.contains(&voice) {
-        return Some(EngineKind::Builtin);
+        return Some(BUILTIN);
     }
-    espeak::language_of(voice).map(|_language| EngineKind::Espeak)
+    espeak::language_of(voice).map(|_language| ESPEAK)
 }
 
 /// The voices to name in an error.
@@ -40,8 +37,8 @@ pub fn known_voices() -> Vec<String> {
 /// # Errors
 /// Names what is missing and the way out.
 pub fn check_installed(voice: &str) -> Result<(), EngineError> {
-    match kind_of(voice) {
-        Some(EngineKind::Espeak) if !espeak::installed() => {
+    match engine_of(voice) {
+        Some(ESPEAK) if !espeak::installed() => {
             Err(EngineError::MissingProgram { program: espeak::PROGRAM, package: espeak::PROGRAM })
         }
         Some(_) => Ok(()),
@@ -53,10 +50,11 @@ pub fn check_installed(voice: &str) -> Result<(), EngineError> {
 ///
 /// # Errors
 /// Whatever keeps it from loading.
-pub fn load(kind: EngineKind) -> Result<Box<dyn Engine>, EngineError> {
-    match kind {
+pub fn load(engine: &str) -> Result<Box<dyn Engine>, EngineError> {
+    match engine {
         #[cfg(feature = "builtin")]
-        EngineKind::Builtin => super::builtin::load(),
-        EngineKind::Espeak => espeak::load(),
+        BUILTIN => super::builtin::load(),
+        ESPEAK => espeak::load(),
+        _ => Err(EngineError::Failed(format!("this build has no engine `{engine}`"))),
     }
 }

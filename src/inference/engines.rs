@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::limits;
 use crate::clock;
 use crate::config::Fallback;
-use crate::engine::registry::{self, EngineKind};
+use crate::engine::registry;
 use crate::engine::{Engine, EngineError};
 use crate::status::StatusBoard;
 
@@ -20,14 +20,14 @@ const MAX_LOADED: usize = 2;
 
 /// Where engines come from. Handed in, so that tests bring engines of their own.
 pub trait EngineSource: Send {
-    /// The engine that a voice belongs to.
-    fn kind_of(&self, voice: &str) -> Option<EngineKind>;
+    /// The name of the engine that a voice belongs to.
+    fn engine_of(&self, voice: &str) -> Option<&'static str>;
 
     /// Loads an engine.
     ///
     /// # Errors
     /// Whatever keeps it from loading.
-    fn load(&mut self, kind: EngineKind) -> Result<Box<dyn Engine>, EngineError>;
+    fn load(&mut self, name: &'static str) -> Result<Box<dyn Engine>, EngineError>;
 
     /// The voice that speaks where another one cannot.
     fn fallback_voice(&self) -> &str;
@@ -44,12 +44,12 @@ pub struct BuiltEngines {
 }
 
 impl EngineSource for BuiltEngines {
-    fn kind_of(&self, voice: &str) -> Option<EngineKind> {
-        registry::kind_of(voice)
+    fn engine_of(&self, voice: &str) -> Option<&'static str> {
+        registry::engine_of(voice)
     }
 
-    fn load(&mut self, kind: EngineKind) -> Result<Box<dyn Engine>, EngineError> {
-        registry::load(kind)
+    fn load(&mut self, name: &'static str) -> Result<Box<dyn Engine>, EngineError> {
+        registry::load(name)
     }
 
     fn fallback_voice(&self) -> &str {
@@ -64,7 +64,7 @@ impl EngineSource for BuiltEngines {
 /// The loaded engines.
 pub struct Engines {
     source: Box<dyn EngineSource>,
-    loaded: BTreeMap<EngineKind, Loaded>,
+    loaded: BTreeMap<&'static str, Loaded>,
     fallback: Fallback,
     idle_unload: Option<Duration>,
     board: StatusBoard,
@@ -80,7 +80,7 @@ pub struct Found<'a> {
     /// The engine.
     pub engine: &'a mut dyn Engine,
     /// Which, to drop it after a panic.
-    pub kind: EngineKind,
+    pub name: &'static str,
     /// The voice that will speak: the one asked for, or the fallback.
     pub voice: String,
     /// Why it is another one than was asked for.
@@ -102,9 +102,12 @@ impl Engines {
     ///
     /// # Errors
     /// Where neither can be had.
+    ///
+    /// # Panics
+    /// Never: what was loaded just now is there.
     pub fn for_voice(&mut self, voice: &str, now: Instant) -> Result<Found<'_>, EngineError> {
-        let (kind, voice, degraded) = match self.ensure(voice, now) {
-            Ok(kind) => (kind, voice.to_owned(), None),
+        let (name, voice, degraded) = match self.ensure(voice, now) {
+            Ok(name) => (name, voice.to_owned(), None),
             Err(error) => {
                 let instead = self.source.fallback_voice().to_owned();
                 if self.fallback == Fallback::None || instead == voice {
@@ -116,44 +119,44 @@ impl Engines {
             }
         };
         self.board.modify(|status| status.engine.degraded.clone_from(&degraded));
-        let loaded = self.loaded.get_mut(&kind).expect("it was loaded just now");
+        let loaded = self.loaded.get_mut(&name).expect("it was loaded just now");
         loaded.last_used = now;
-        Ok(Found { engine: &mut *loaded.engine, kind, voice, degraded })
+        Ok(Found { engine: &mut *loaded.engine, name, voice, degraded })
     }
 
-    fn ensure(&mut self, voice: &str, now: Instant) -> Result<EngineKind, EngineError> {
-        let kind = self.source.kind_of(voice).ok_or_else(|| EngineError::UnknownVoice {
+    fn ensure(&mut self, voice: &str, now: Instant) -> Result<&'static str, EngineError> {
+        let name = self.source.engine_of(voice).ok_or_else(|| EngineError::UnknownVoice {
             name: voice.to_owned(),
             known: registry::known_voices(),
         })?;
-        if self.loaded.contains_key(&kind) {
-            return Ok(kind);
+        if self.loaded.contains_key(&name) {
+            return Ok(name);
         }
         if self.loaded.len() >= MAX_LOADED
             && let Some(oldest) =
-                self.loaded.iter().min_by_key(|(_, loaded)| loaded.last_used).map(|(kind, _)| *kind)
+                self.loaded.iter().min_by_key(|(_, loaded)| loaded.last_used).map(|(name, _)| *name)
         {
             self.unload(oldest, "to make room");
         }
         let source = &mut self.source;
-        let engine = catch_unwind(AssertUnwindSafe(|| source.load(kind)))
+        let engine = catch_unwind(AssertUnwindSafe(|| source.load(name)))
             .unwrap_or_else(|_| Err(EngineError::Failed("it panicked while loading".to_owned())))?;
         let load_ms = clock::now().duration_since(now).as_secs_f64() * 1e3;
         info!(engine = engine.info().name, load_ms, "loaded");
-        self.loaded.insert(kind, Loaded { engine, last_used: now });
+        self.loaded.insert(name, Loaded { engine, last_used: now });
         self.board.modify(|status| status.engine.n_loads += 1);
         self.publish();
-        Ok(kind)
+        Ok(name)
     }
 
     /// Drops an engine whose state is not to be trusted any more.
-    pub fn discard(&mut self, kind: EngineKind) {
-        self.unload(kind, "after a failure");
+    pub fn discard(&mut self, name: &'static str) {
+        self.unload(name, "after a failure");
     }
 
     /// Stamps the end of a use.
-    pub fn touch(&mut self, kind: EngineKind, now: Instant) {
-        if let Some(loaded) = self.loaded.get_mut(&kind) {
+    pub fn touch(&mut self, name: &'static str, now: Instant) {
+        if let Some(loaded) = self.loaded.get_mut(&name) {
             loaded.last_used = now;
         }
     }
@@ -177,22 +180,22 @@ impl Engines {
             .loaded
             .iter()
             .filter(|(_, loaded)| is_due(loaded))
-            .map(|(kind, _)| *kind)
+            .map(|(name, _)| *name)
             .collect();
-        for kind in due {
-            self.unload(kind, "idle");
+        for name in due {
+            self.unload(name, "idle");
         }
     }
 
     /// Unloads everything.
     pub fn unload_all(&mut self) {
-        for kind in self.loaded.keys().copied().collect::<Vec<_>>() {
-            self.unload(kind, "asked for");
+        for name in self.loaded.keys().copied().collect::<Vec<_>>() {
+            self.unload(name, "asked for");
         }
     }
 
-    fn unload(&mut self, kind: EngineKind, why: &'static str) {
-        let Some(loaded) = self.loaded.remove(&kind) else { return };
+    fn unload(&mut self, name: &'static str, why: &'static str) {
+        let Some(loaded) = self.loaded.remove(&name) else { return };
         let engine = loaded.engine.info().name;
         let before = crate::memory::resident_bytes();
         if catch_unwind(AssertUnwindSafe(|| drop(loaded))).is_err() {

@@ -74,7 +74,7 @@ impl Speaker<'_> {
         if reason.is_some() {
             ticket.report_mut().reason = reason;
         }
-        // Where playback is gone, the message comes back and its drop reports the ticket as abandoned.
+        // Where playback is gone, the ticket is dropped with the message and reports it as abandoned.
         drop(self.audio.send(AudioMessage::End { ticket, outcome }));
         Ended::Done
     }
@@ -101,7 +101,7 @@ impl Speaker<'_> {
         let found = engines
             .for_voice(&utterance.manner.voice, clock::now())
             .map_err(|error| Stop::because(Outcome::Failed, error.to_string()))?;
-        let Found { engine, kind, voice, degraded } = found;
+        let Found { engine, name, voice, degraded } = found;
         let report = utterance.ticket.report_mut();
         report.spoken_text = Some(text.clone());
         report.spoken_voice = Some(voice.clone());
@@ -111,17 +111,14 @@ impl Speaker<'_> {
         // A panic costs this utterance and the engine, whose state is not to be trusted any more.
         let spoken =
             catch_unwind(AssertUnwindSafe(|| self.speak_text(engine, &voice, &text, utterance)));
-        let spoken = match spoken {
-            Ok(spoken) => spoken,
-            Err(_) => {
-                engines.discard(kind);
-                Err(Stop::because(
-                    Outcome::Failed,
-                    "the engine panicked; it is loaded anew for the next utterance",
-                ))
-            }
+        let spoken = if let Ok(spoken) = spoken { spoken } else {
+            engines.discard(name);
+            Err(Stop::because(
+                Outcome::Failed,
+                "the engine panicked; it is loaded anew for the next utterance",
+            ))
         };
-        engines.touch(kind, clock::now());
+        engines.touch(name, clock::now());
         spoken
     }
 
@@ -205,7 +202,7 @@ impl Speaker<'_> {
     }
 
     fn send(&self, message: AudioMessage) -> Result<(), Stop> {
-        self.audio.send(message).map_err(|_| Stop::With(Outcome::Abandoned, None))
+        self.audio.send(message).map_err(|_gone| Stop::With(Outcome::Abandoned, None))
     }
 
     /// Whether the utterance may go on.

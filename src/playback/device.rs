@@ -1,6 +1,6 @@
 //! The sound card, through rodio and cpal: opening it, and noticing that it is gone.
 //!
-//! PulseAudio's own protocol is used where a server answers (PipeWire speaks it too), else ALSA.
+//! `PulseAudio`'s own protocol is used where a server answers (`PipeWire` speaks it too), else ALSA.
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::tap::Tap;
 use crate::config::Output as Kind;
 use crate::pcm::PcmSpec;
 
-/// Frames in the device's buffer: 85 ms at 48 kHz. With cpal's PulseAudio host smaller buffers had gaps on a busy
+/// Frames in the device's buffer: 85 ms at 48 kHz. With cpal's `PulseAudio` host smaller buffers had gaps on a busy
 /// machine and the server's own choice lost the end of the sound.
 const BUFFER_FRAMES: u32 = 4_096;
 

@@ -175,9 +175,8 @@ impl Tap {
                     pulled = Pulled::Audio { id, is_over: is_last };
                 }
                 Supply::Over(id) => return Pulled::Audio { id, is_over: true },
-                Supply::Silence => return pulled,
                 Supply::Closed if out.is_empty() => return Pulled::Closed,
-                Supply::Closed => return pulled,
+                Supply::Silence | Supply::Closed => return pulled,
             }
             if self.block.is_none() {
                 self.n_pulled.fetch_add(out.len() as u64, Ordering::Relaxed);
@@ -208,10 +207,12 @@ impl Tap {
         loop {
             let Some((block, position)) = &mut self.block else {
                 match self.blocks.try_recv() {
-                    Ok(block) => match self.take(block) {
-                        Some(over) => return Supply::Over(over),
-                        None => continue,
-                    },
+                    Ok(block) => {
+                        if let Some(over) = self.take(block) {
+                            return Supply::Over(over);
+                        }
+                        continue;
+                    }
                     Err(TryRecvError::Empty) => {
                         if self.open != 0 && !self.is_starved {
                             self.is_starved = true;
@@ -254,6 +255,7 @@ impl Tap {
     }
 
     /// Takes a block from the channel. Returns the utterance that is over without another sample.
+    #[expect(clippy::large_types_passed_by_value, reason = "moved from the channel into its place")]
     fn take(&mut self, block: Block) -> Option<u64> {
         self.is_starved = false;
         let id = block.id;

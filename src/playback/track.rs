@@ -21,6 +21,23 @@ pub enum Keep {
     Nothing,
 }
 
+/// How much of an utterance the tap has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fed {
+    Nothing,
+    Begun,
+    Everything,
+}
+
+/// What the tap made of an utterance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Played {
+    /// Its last sample was pulled.
+    Whole,
+    /// It was silenced.
+    Cut,
+}
+
 /// One utterance.
 pub struct Track {
     /// What is known of it.
@@ -32,16 +49,12 @@ pub struct Track {
     converted: Vec<f32>,
     resampler: Option<Resampler>,
     is_flushed: bool,
-    /// A block went to the tap.
-    has_begun: bool,
-    /// The last block went to the tap.
-    is_fed: bool,
-    /// The tap is done with it.
-    pub is_played: bool,
+    /// How much of it the tap has.
+    fed: Fed,
+    /// What the tap made of it; `None` while it is not done with it.
+    pub played: Option<Played>,
     /// It was stopped: no more of its audio goes to the tap.
     is_stopped: bool,
-    /// The tap silenced it.
-    pub was_cut: bool,
     started: Option<(Instant, SystemTime)>,
     /// All its audio is here.
     pub end: Option<(Ticket, Outcome)>,
@@ -57,11 +70,9 @@ impl Track {
             converted: Vec::new(),
             resampler: None,
             is_flushed: false,
-            has_begun: false,
-            is_fed: false,
-            is_played: false,
+            fed: Fed::Nothing,
+            played: None,
             is_stopped: false,
-            was_cut: false,
             started: None,
             end: None,
         }
@@ -84,7 +95,7 @@ impl Track {
     /// The next block for the tap, if one is complete; how much of the pipe's audio it freed.
     pub fn next_block(&mut self, spec: PcmSpec, keep: Keep) -> (Option<Block>, Duration) {
         let mut freed = Duration::ZERO;
-        if self.is_fed {
+        if self.is_fed() {
             return (None, freed);
         }
         while self.converted.len() < BLOCK_SAMPLES && self.n_fed_chunks < self.chunks.len() {
@@ -93,7 +104,10 @@ impl Track {
                     self.n_fed_chunks += 1;
                     &self.chunks[self.n_fed_chunks - 1]
                 }
-                Keep::Nothing => &self.chunks.pop_front().expect("the loop's condition"),
+                Keep::Nothing => match self.chunks.pop_front() {
+                    Some(chunk) => &{ chunk },
+                    None => break,
+                },
             };
             freed += chunk.duration();
             let resampler = self.resampler.get_or_insert_with(|| Resampler::new(chunk.spec, spec));
@@ -116,8 +130,7 @@ impl Track {
         }
         let block = Block::new(self.id(), &self.converted[..n_samples], is_last);
         self.converted.drain(..n_samples);
-        self.has_begun = true;
-        self.is_fed = is_last;
+        self.fed = if is_last { Fed::Everything } else { Fed::Begun };
         (Some(block), freed)
     }
 
@@ -138,23 +151,23 @@ impl Track {
         self.n_fed_chunks = 0;
         self.converted.clear();
         self.resampler = None;
-        (self.is_flushed, self.has_begun, self.is_fed) = (false, false, false);
+        (self.is_flushed, self.fed) = (false, Fed::Nothing);
         again
     }
 
     /// Whether nothing of it went to the tap yet.
     pub fn is_untouched(&self) -> bool {
-        !self.has_begun
+        self.fed == Fed::Nothing
     }
 
     /// Whether the last block went to the tap.
     pub fn is_fed(&self) -> bool {
-        self.is_fed
+        self.fed == Fed::Everything
     }
 
     /// Whether there is something to send to the tap, as far as is known without converting it.
     pub fn has_audio(&self) -> bool {
-        !self.is_fed
+        !self.is_fed()
             && (self.n_fed_chunks < self.chunks.len()
                 || !self.converted.is_empty()
                 || self.end.is_some())
@@ -162,8 +175,8 @@ impl Track {
 
     /// Whether its turn is over.
     pub fn is_over(&self) -> bool {
-        let has_nothing_to_play = !self.has_begun && self.chunks.is_empty();
-        self.end.is_some() && (self.is_played || has_nothing_to_play)
+        let has_nothing_to_play = self.is_untouched() && self.chunks.is_empty();
+        self.end.is_some() && (self.played.is_some() || has_nothing_to_play)
     }
 
     /// Notes when its first sample was pulled; a second start after a lost card does not count.
@@ -184,7 +197,7 @@ impl Track {
             report.started_at = Some(wall);
             report.first_audio = Some(at.duration_since(self.opening.enqueued_at));
         }
-        match stopped.filter(|_| self.was_cut || self.is_stopped) {
+        match stopped.filter(|_| self.played == Some(Played::Cut) || self.is_stopped) {
             Some(stopped) => ticket.resolve(stopped, wall_now),
             None => ticket.resolve(outcome, wall_now),
         }

@@ -142,7 +142,7 @@ fn set_aside(file: &Path, error: &serde_json::Error) {
             aside.display()
         ),
         Err(aside_error) => {
-            warn!("the bookmarks could not be understood ({error}) nor set aside ({aside_error})")
+            warn!("the bookmarks could not be understood ({error}) nor set aside ({aside_error})");
         }
     }
 }

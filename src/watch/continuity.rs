@@ -50,6 +50,9 @@ pub struct Mark {
 
 impl Mark {
     /// The mark of a position, given the bytes that stand right before it.
+    ///
+    /// # Panics
+    /// Never: a window fits its count.
     pub fn new(id: FileId, offset: u64, before: &[u8]) -> Self {
         let window = last(before, WINDOW);
         let n_hashed = u32::try_from(window.len()).expect("a window is a few kilobytes");

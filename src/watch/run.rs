@@ -76,10 +76,6 @@ impl Run {
         self.heard.last_key_value().map_or(0, |(_, mark)| mark.offset)
     }
 
-    /// Lines on their way.
-    pub fn len(&self) -> usize {
-        self.under_way.len()
-    }
 }
 
 #[cfg(test)]
@@ -105,7 +101,7 @@ mod tests {
         assert_eq!(heard(&run), [20]);
         assert!(!run.settle(numbers[3]));
         assert!(run.settle(numbers[2]));
-        assert_eq!((heard(&run), run.len()), (vec![40], 0));
+        assert_eq!((heard(&run), run.under_way.len()), (vec![40], 0));
         assert!(!run.settle(numbers[2]), "settled once and for all");
     }
 

@@ -140,7 +140,7 @@ impl Tail {
         // under its name is the old one rewritten.
         let is_rotation = was_gone || held.text.has_a_name()?;
         held.retired_until = Some(now + RETIRED_FOR);
-        let text = if is_rotation { self.from_start(file) } else { self.rewritten(file) }?;
+        let text = if is_rotation { self.at_start(file) } else { self.rewritten(file) }?;
         self.hold(text, None);
         Ok(())
     }
@@ -200,7 +200,7 @@ impl Tail {
     fn adopt(&mut self, file: File, now: Instant) -> io::Result<()> {
         let mut marks = std::mem::take(&mut self.resume);
         let Some(newest) = marks.pop() else {
-            let text = self.from_start(file)?;
+            let text = self.at_start(file)?;
             self.hold(text, None);
             return Ok(());
         };
@@ -214,7 +214,7 @@ impl Tail {
         let text = if goes_on {
             Text::open_at(file, newest.offset, self.settings.max_line_bytes)
         } else if self.hold_sibling(&newest, now)? || newest.offset == 0 {
-            self.from_start(file)
+            self.at_start(file)
         } else {
             self.rewritten(file)
         }?;
@@ -230,13 +230,13 @@ impl Tail {
         Ok(true)
     }
 
-    fn from_start(&self, file: File) -> io::Result<Text> {
+    fn at_start(&self, file: File) -> io::Result<Text> {
         Text::open_at(file, 0, self.settings.max_line_bytes)
     }
 
     fn rewritten(&self, file: File) -> io::Result<Text> {
         match self.settings.on_rewrite {
-            OnRewrite::Beginning => self.from_start(file),
+            OnRewrite::Beginning => self.at_start(file),
             OnRewrite::End => Text::open_at_end(file, self.settings.max_line_bytes),
         }
     }

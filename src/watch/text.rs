@@ -182,11 +182,7 @@ impl Text {
                 self.shrink();
                 return Ok(Found::End);
             }
-            self.bytes.drain(..self.position.saturating_sub(WINDOW));
-            let dropped = (read_to - self.base) as usize - self.bytes.len();
-            self.base += dropped as u64;
-            self.position -= dropped;
-            self.scanned -= dropped;
+            self.forget();
             self.bytes.extend_from_slice(&block[n_known..n_read]);
         }
     }
@@ -198,13 +194,10 @@ impl Text {
             return None;
         };
         let end = self.scanned + newline;
-        let (bytes, was_cut) = match self.head.take() {
-            Some(head) => (head, true),
-            None => {
-                let whole = &self.bytes[self.position..end];
-                let kept = whole.len().min(self.max_line_bytes);
-                (whole[..kept].to_vec(), kept < whole.len())
-            }
+        let (bytes, was_cut) = if let Some(head) = self.head.take() { (head, true) } else {
+            let whole = &self.bytes[self.position..end];
+            let kept = whole.len().min(self.max_line_bytes);
+            (whole[..kept].to_vec(), kept < whole.len())
         };
         self.position = end + 1;
         self.scanned = self.position;
@@ -224,17 +217,20 @@ impl Text {
         }
     }
 
+    /// Forgets what stands further before the position than the window.
+    fn forget(&mut self) {
+        let n_bytes = self.position.saturating_sub(WINDOW);
+        self.bytes.drain(..n_bytes);
+        self.base += n_bytes as u64;
+        self.position -= n_bytes;
+        self.scanned -= n_bytes;
+    }
+
     /// Gives the room of a large block back once everything is read.
     fn shrink(&mut self) {
-        if self.bytes.capacity() > 4 * WINDOW && self.bytes.len() <= 2 * WINDOW {
+        if self.bytes.capacity() > 4 * WINDOW {
+            self.forget();
             self.bytes.shrink_to(2 * WINDOW);
-        } else if self.position > WINDOW && self.bytes.capacity() > 4 * WINDOW {
-            let dropped = self.position - WINDOW;
-            self.bytes.drain(..dropped);
-            self.bytes.shrink_to(2 * WINDOW);
-            self.base += dropped as u64;
-            self.position -= dropped;
-            self.scanned -= dropped;
         }
     }
 }

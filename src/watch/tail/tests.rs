@@ -1,6 +1,9 @@
 use super::*;
 use std::io::Write;
 
+/// What happens while nobody watches.
+type Meanwhile<'a> = &'a dyn Fn(&Rig);
+
 /// A directory with one watched path, and what its tail reads.
 struct Rig {
     home: tempfile::TempDir,
@@ -202,7 +205,7 @@ fn a_restart_follows_an_editor_save_a_rotation_and_a_copy() {
         rig.write("a.log", "three\n");
     };
     let edit = |rig: &Rig| rig.write("a.log", "uno\nthree\n");
-    let cases: [(&str, &dyn Fn(&Rig), &[&str]); 4] = [
+    let cases: [(&str, Meanwhile<'_>, &[&str]); 4] = [
         ("save", &save, &["two", "three"]),
         ("rotate", &rotate, &["two", "three"]),
         ("copy", &copy_and_truncate, &["two", "three"]),
