@@ -7,6 +7,7 @@ pub mod card;
 #[cfg(feature = "card")]
 pub mod device;
 pub mod error;
+pub mod line;
 pub mod paced;
 pub mod tap;
 pub mod track;
@@ -25,12 +26,10 @@ use crate::pipe::{AudioMessage, AudioReceiver};
 use crate::speech::Lane;
 use crate::status::{CardState, Speaking, StatusBoard};
 use crate::steering::{Steering, Stopping};
-use card::{Card, Output};
-use tap::{BLOCK_SAMPLES, Block, TapEvent, TapFeed, tap};
+use card::Output;
+use line::Line;
+use tap::{BLOCK_SAMPLES, Block, TapEvent, tap};
 use track::{Keep, Played, Track};
-
-/// A card that pulls nothing for so long is dead.
-const DEAD_AFTER: Duration = Duration::from_secs(1);
 
 /// The pace of looking at a card's progress while something is to be heard.
 const PROGRESS_POLL: Duration = Duration::from_millis(200);
@@ -69,15 +68,6 @@ pub struct Playback {
     retry_pause: Duration,
     is_closed: bool,
     n_underruns: u64,
-}
-
-/// The open output.
-struct Line {
-    /// Dropped before the feed: a card of our own sees the feed's end and leaves.
-    card: Box<dyn Card>,
-    feed: TapFeed,
-    n_pulled: u64,
-    pulled_at: Instant,
 }
 
 impl Playback {
@@ -278,7 +268,7 @@ impl Playback {
         });
         match (opened, feed) {
             (Ok(card), Some(feed)) => {
-                self.line = Some(Line { card, feed, n_pulled: 0, pulled_at: now });
+                self.line = Some(Line::new(card, feed, now));
                 (self.retry_at, self.retry_pause) = (None, RETRY.0);
                 self.gap_left = 0;
                 self.tell_card(CardState::Open, None);
@@ -380,7 +370,7 @@ impl Playback {
 
     fn next_block(&mut self, spec: PcmSpec, keep: Keep) -> Option<Block> {
         let idx = self.tracks.iter().position(|track| !track.is_fed() && !track.is_over())?;
-        let follows_another = idx > 0;
+        let gap = self.gap_samples(idx > 0, spec);
         let track = &mut self.tracks[idx];
         if track.is_untouched() {
             // A track with nothing to play needs no silence before it; it is over when its turn comes.
@@ -388,8 +378,7 @@ impl Playback {
                 return None;
             }
             if self.gap_left == 0 {
-                self.gap_left =
-                    gap_samples(self.settings.gap, follows_another, self.silent_since, spec);
+                self.gap_left = gap;
             }
             if self.gap_left > 1 {
                 let n_samples = (self.gap_left - 1).min(BLOCK_SAMPLES);
@@ -403,6 +392,13 @@ impl Playback {
         }
         self.release(freed);
         block
+    }
+
+    /// How much silence goes before an utterance, plus one: what is left of the gap since the last sound.
+    fn gap_samples(&self, follows_another: bool, spec: PcmSpec) -> usize {
+        let silent_for = clock::now().duration_since(self.silent_since);
+        let gap = self.settings.gap;
+        spec.samples_in(if follows_another { gap } else { gap.saturating_sub(silent_for) }) + 1
     }
 
     /// Resolves the tickets whose turn is over, in order.
@@ -427,36 +423,6 @@ impl Playback {
             self.audio.release(audio);
         }
     }
-}
-
-impl Line {
-    /// Why the card is to be given up, if it is.
-    fn failure(&mut self, now: Instant, tracks: &VecDeque<Track>) -> Option<String> {
-        if let Some(failure) = self.card.failure() {
-            return Some(failure);
-        }
-        let n_pulled = self.feed.n_pulled.load(Ordering::Relaxed);
-        if n_pulled != self.n_pulled || tracks.is_empty() || !self.card.pulls_always() {
-            (self.n_pulled, self.pulled_at) = (n_pulled, now);
-        }
-        (now.duration_since(self.pulled_at) > DEAD_AFTER)
-            .then(|| "the sound device takes no more audio".to_owned())
-    }
-}
-
-/// How much silence goes before an utterance, plus one: what is left of the gap since the last sound.
-fn gap_samples(
-    gap: Duration,
-    follows_another: bool,
-    silent_since: Instant,
-    spec: PcmSpec,
-) -> usize {
-    let left = if follows_another {
-        gap
-    } else {
-        gap.saturating_sub(clock::now().duration_since(silent_since))
-    };
-    spec.samples_in(left) + 1
 }
 
 fn pause(time: Duration) {

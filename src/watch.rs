@@ -8,17 +8,17 @@ pub mod bookmarks;
 pub mod continuity;
 pub mod hints;
 pub mod places;
+pub mod roster;
 pub mod run;
 pub mod tail;
 pub mod text;
 pub mod watched;
 
-use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, never, unbounded};
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::clock;
 use crate::config::{Config, WatchConfig};
@@ -28,9 +28,9 @@ use crate::speech::{Lane, Report, Utterance};
 use crate::status::StatusBoard;
 use backlog::Backlog;
 use bookmarks::Bookmarks;
-use hints::Hints;
+use roster::Roster;
 use run::LineNumber;
-use watched::{Appearance, Defaults, Watched};
+use watched::{Appearance, Watched};
 
 /// A missed event costs this long, never a line.
 const SWEEP: Duration = Duration::from_secs(2);
@@ -64,13 +64,7 @@ struct Settled {
 
 /// The thread's state.
 pub struct Watch {
-    configs: Vec<WatchConfig>,
-    defaults: Defaults,
-    max_files: usize,
-    files: BTreeMap<FileKey, Watched>,
-    by_path: HashMap<PathBuf, FileKey>,
-    next_key: FileKey,
-    hints: Hints,
+    roster: Roster,
     bookmarks: Bookmarks,
     backlogs: [Backlog; 2],
     /// Dropped at [`WatchCommand::Stop`], so that the queue closes.
@@ -84,7 +78,6 @@ pub struct Watch {
     /// Scratch space for reading.
     block: Vec<u8>,
     save_problem: Option<String>,
-    pattern_problem: Option<String>,
     /// When the files' status is to be published at the latest.
     publish_by: Option<Instant>,
 }
@@ -105,19 +98,7 @@ impl Watch {
         // Bounded in fact by the queue, the look-ahead and the lines in their tickets.
         let (to_outcomes, outcomes) = unbounded();
         let mut watch = Self {
-            configs: config.watch.clone(),
-            defaults: Defaults {
-                voice: config.engine.voice.clone(),
-                rate: config.engine.rate,
-                pitch: config.engine.pitch,
-                max_age: config.queue.max_age,
-                max_line_bytes: config.limits.max_line_bytes,
-            },
-            max_files: config.limits.max_files,
-            files: BTreeMap::new(),
-            by_path: HashMap::new(),
-            next_key: 0,
-            hints: Hints::start(),
+            roster: Roster::new(config),
             bookmarks: Bookmarks::load(bookmarks)?,
             backlogs: [Backlog::default(), Backlog::default()],
             intake: Some(intake),
@@ -128,11 +109,11 @@ impl Watch {
             board,
             block: Vec::new(),
             save_problem: None,
-            pattern_problem: None,
             publish_by: None,
         };
-        watch.find_files(Appearance::AtStart, clock::now());
-        watch.save_all();
+        watch.roster.find(Appearance::AtStart, &watch.bookmarks, clock::now());
+        watch.note_all(&watch.roster.keys());
+        watch.save();
         watch.publish();
         Ok(watch)
     }
@@ -149,7 +130,7 @@ impl Watch {
             let now = clock::now();
             self.take_outcomes();
             self.take_commands(now);
-            let changes = self.hints.take();
+            let changes = self.roster.hints().take();
             if changes.everything || now >= next_sweep {
                 self.look_at_everything(now);
                 next_sweep = now + SWEEP;
@@ -173,7 +154,7 @@ impl Watch {
     /// Waits until there is something to do.
     fn wait(&self, next_sweep: Instant) -> Woken {
         let mut select = Select::new();
-        select.recv(self.hints.wake());
+        select.recv(self.roster.hints().wake());
         select.recv(&self.commands);
         let outcome = select.recv(&self.outcomes);
         if let Some(intake) = &self.intake {
@@ -215,7 +196,7 @@ impl Watch {
         let (intake, to_outcomes) = (self.intake.as_ref()?, self.to_outcomes.as_ref()?);
         let backlog = &mut self.backlogs[backlog_idx];
         while let Some(file) = backlog.front() {
-            let Some(watched) = self.files.get_mut(&file) else {
+            let Some(watched) = self.roster.get_mut(file) else {
                 backlog.finish_front();
                 continue;
             };
@@ -244,7 +225,7 @@ impl Watch {
             if !report.outcome.settles() {
                 continue;
             }
-            if let Some(watched) = self.files.get_mut(file)
+            if let Some(watched) = self.roster.get_mut(*file)
                 && watched.settle(*number)
             {
                 self.bookmarks.set(watched.path(), watched.marks());
@@ -278,8 +259,8 @@ impl Watch {
                 }
                 WatchCommand::Clear(name, through, reply) => {
                     let source = self
-                        .files
-                        .values()
+                        .roster
+                        .files()
                         .map(Watched::source)
                         .find(|source| source.name() == name);
                     if let Some(source) = source {
@@ -297,186 +278,73 @@ impl Watch {
     }
 
     fn add(&mut self, config: WatchConfig, now: Instant) -> Result<Vec<PathBuf>, String> {
-        if self.configs.iter().any(|known| known.path == config.path) {
-            return Err(format!("`{}` is watched already", config.path.display()));
-        }
-        let is_plain = places::pattern_directory(&config.path).is_none();
         let path = config.path.clone();
-        self.configs.push(config);
-        let before = self.next_key;
-        self.find_files(Appearance::AtStart, now);
-        let added: Vec<_> =
-            self.files.range(before..).map(|(_, file)| file.path().to_path_buf()).collect();
-        let problem =
-            self.files.range(before..).find_map(|(_, file)| file.problem().map(str::to_owned));
-        if is_plain && let Some(problem) = problem {
-            self.forget(&path);
-            return Err(format!("`{}` cannot be watched: {problem}", path.display()));
-        }
-        if is_plain && added.is_empty() && !self.by_path.contains_key(&path) {
-            self.forget(&path);
-            return Err(format!(
-                "`{}` is one file too many: limits.max_files is {}",
-                path.display(),
-                self.max_files
-            ));
-        }
-        self.save_all();
+        let added = self.roster.add(config, &self.bookmarks, now)?;
+        self.note_all(&added);
+        self.save();
         self.publish();
         match &self.save_problem {
-            Some(problem) => Err(format!("the position cannot be written down: {problem}")),
-            None => Ok(added),
+            Some(problem) => {
+                self.roster.forget(&path);
+                Err(format!("the position cannot be written down: {problem}"))
+            }
+            None => Ok(added
+                .iter()
+                .filter_map(|key| self.roster.get(*key))
+                .map(|file| file.path().to_path_buf())
+                .collect()),
         }
     }
 
+    /// Its files' bookmarks stay, for the day they are watched again.
     fn remove(&mut self, path: &Path) -> Result<Vec<PathBuf>, String> {
-        if !self.configs.iter().any(|known| known.path == path) {
-            let known: Vec<_> =
-                self.configs.iter().map(|known| known.path.display().to_string()).collect();
-            let known = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
-            return Err(format!("`{}` is not watched; watched: {known}", path.display()));
+        let removed = self.roster.remove(path)?;
+        for backlog in &mut self.backlogs {
+            if backlog.pending.as_ref().is_some_and(|(file, ..)| self.roster.get(*file).is_none()) {
+                backlog.pending = None; // its ticket reports it as abandoned
+            }
         }
-        let removed = self.forget(path);
         self.publish();
         Ok(removed)
     }
 
-    /// Drops a configured path with its files. Their bookmarks stay, for the day they are watched again.
-    fn forget(&mut self, path: &Path) -> Vec<PathBuf> {
-        self.configs.retain(|known| known.path != path);
-        let wanted: Vec<PathBuf> = self
-            .configs
-            .iter()
-            .flat_map(|config| places::expand(&config.path, self.max_files).files)
-            .collect();
-        let mut removed = Vec::new();
-        self.files.retain(|_, file| {
-            let stays = wanted.iter().any(|path| path == file.path());
-            if !stays {
-                removed.push(file.path().to_path_buf());
-            }
-            stays
-        });
-        self.by_path.retain(|_, key| self.files.contains_key(key));
-        for backlog in &mut self.backlogs {
-            if backlog.pending.as_ref().is_some_and(|(file, ..)| !self.files.contains_key(file)) {
-                backlog.pending = None; // its ticket reports it as abandoned
-            }
-        }
-        self.arm();
-        removed
-    }
-
-    /// Expands the patterns; begins to watch what is new.
-    fn find_files(&mut self, appearance: Appearance, now: Instant) {
-        let mut problem = None;
-        for config in self.configs.clone() {
-            let expanded = places::expand(&config.path, self.max_files);
-            problem = problem.or(expanded.problem);
-            for path in expanded.files {
-                if self.by_path.contains_key(&path) {
-                    continue;
-                }
-                if self.files.len() >= self.max_files {
-                    problem =
-                        Some(format!("more than {} files; raise limits.max_files", self.max_files));
-                    break;
-                }
-                self.begin_file(path, config.clone(), appearance, now);
-            }
-        }
-        if problem != self.pattern_problem {
-            if let Some(problem) = &problem {
-                warn!("{problem}");
-            }
-            self.pattern_problem = problem;
-        }
-        if self.arm() {
-            // Something may have been written between the first look and the arming.
-            for key in self.files.keys().copied().collect::<Vec<_>>() {
-                self.look_at_file(key, now);
-            }
-        }
-    }
-
-    fn begin_file(
-        &mut self,
-        path: PathBuf,
-        config: WatchConfig,
-        appearance: Appearance,
-        now: Instant,
-    ) {
-        let defaults = self.defaults.clone();
-        let file = Watched::begin(path.clone(), config, defaults, &self.bookmarks, appearance, now);
-        if let Some(problem) = file.problem() { warn!(path = %path.display(), "cannot be watched: {problem}") } else { info!(path = %path.display(), "watching") }
-        self.bookmarks.set(&path, file.marks());
-        let key = self.next_key;
-        self.next_key += 1;
-        self.by_path.insert(path, key);
-        self.files.insert(key, file);
-        self.note_unread(key);
-    }
-
-    fn arm(&mut self) -> bool {
-        self.by_path.retain(|_, key| self.files.contains_key(key));
-        for (key, file) in &self.files {
-            for path in places::telling_paths(file.path()) {
-                self.by_path.insert(path, *key);
-            }
-        }
-        let pattern_dirs = places::set(
-            self.configs.iter().filter_map(|config| places::pattern_directory(&config.path)),
-        );
-        let mut directories = places::parents(self.by_path.keys());
-        directories.extend(pattern_dirs.iter().cloned());
-        let files = places::set(self.by_path.keys().cloned());
-        self.hints.arm(&directories, files, pattern_dirs)
-    }
-
     fn look_at_everything(&mut self, now: Instant) {
-        self.find_files(Appearance::Later, now);
-        for key in self.files.keys().copied().collect::<Vec<_>>() {
-            self.look_at_file(key, now);
+        self.roster.find(Appearance::Later, &self.bookmarks, now);
+        let keys = self.roster.keys();
+        for key in &keys {
+            self.roster.look(*key, now);
         }
+        self.note_all(&keys);
         self.save();
         self.publish();
     }
 
     fn look_at(&mut self, path: &Path, now: Instant) {
-        if let Some(key) = self.by_path.get(path).copied() {
-            self.look_at_file(key, now);
+        if let Some(key) = self.roster.key_of(path) {
+            self.roster.look(key, now);
+            self.note_all(&[key]);
         }
     }
 
-    fn look_at_file(&mut self, key: FileKey, now: Instant) {
-        let Some(file) = self.files.get_mut(&key) else { return };
-        let before = file.problem().map(str::to_owned);
-        file.look(now);
-        if let Some(problem) = file.problem().filter(|problem| Some(*problem) != before.as_deref())
-        {
-            warn!(path = %file.path().display(), "cannot be read: {problem}");
+    /// Notes what looking at files has found: where they stand, and what is to be read.
+    fn note_all(&mut self, keys: &[FileKey]) {
+        for key in keys {
+            if let Some(file) = self.roster.get(*key) {
+                self.bookmarks.set(file.path(), file.marks());
+                self.note_unread(*key);
+            }
         }
-        file.retire(now);
-        self.bookmarks.set(file.path(), file.marks());
-        self.note_unread(key);
     }
 
     /// Puts a file that has grown at the end of what is to be read.
     fn note_unread(&mut self, key: FileKey) {
-        let Some(file) = self.files.get(&key) else { return };
+        let Some(file) = self.roster.get(key) else { return };
         let (n_taken, n_unread) = file.progress();
         let idx = match file.lane() {
             Lane::Ordinary => 0,
             Lane::Important => 1,
         };
         self.backlogs[idx].note(key, n_taken, n_unread);
-    }
-
-    fn save_all(&mut self) {
-        for file in self.files.values() {
-            self.bookmarks.set(file.path(), file.marks());
-        }
-        self.save();
     }
 
     fn save(&mut self) {
@@ -491,13 +359,12 @@ impl Watch {
 
     fn publish(&mut self) {
         self.publish_by = None;
-        let files: Vec<_> = self.files.values().map(Watched::status).collect();
+        let files: Vec<_> = self.roster.files().map(Watched::status).collect();
         let problem = self
             .save_problem
             .as_ref()
             .map(|problem| format!("the bookmarks cannot be saved: {problem}"))
-            .or_else(|| self.pattern_problem.clone())
-            .or_else(|| self.hints.problem().map(str::to_owned));
+            .or_else(|| self.roster.problem().map(str::to_owned));
         self.board.modify(|status| {
             status.watch.files = files;
             status.watch.problem = problem;

@@ -23,6 +23,19 @@ pub enum Origin {
     Variable(String),
 }
 
+impl ConfigError {
+    /// A wrong value, before it is known where it stands.
+    pub fn of(key: &str, reason: impl Into<String>) -> Self {
+        Self { origin: None, key: Some(key.to_owned()), reason: reason.into() }
+    }
+
+    /// The same error with its key inside a section.
+    pub fn within(self, section: &str) -> Self {
+        let key = self.key.map_or_else(|| section.to_owned(), |key| format!("{section}.{key}"));
+        Self { key: Some(key), ..self }
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {

@@ -111,7 +111,9 @@ impl Speaker<'_> {
         // A panic costs this utterance and the engine, whose state is not to be trusted any more.
         let spoken =
             catch_unwind(AssertUnwindSafe(|| self.speak_text(engine, &voice, &text, utterance)));
-        let spoken = if let Ok(spoken) = spoken { spoken } else {
+        let spoken = if let Ok(spoken) = spoken {
+            spoken
+        } else {
             engines.discard(name);
             Err(Stop::because(
                 Outcome::Failed,

@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::config::raw::is_pattern;
+use crate::config::check::is_pattern;
 
 /// The part of a pattern in front of its first wildcard, and the files that match.
 #[derive(Debug, PartialEq, Eq)]

@@ -75,7 +75,6 @@ impl Run {
     pub fn n_heard(&self) -> u64 {
         self.heard.last_key_value().map_or(0, |(_, mark)| mark.offset)
     }
-
 }
 
 #[cfg(test)]

@@ -194,7 +194,9 @@ impl Text {
             return None;
         };
         let end = self.scanned + newline;
-        let (bytes, was_cut) = if let Some(head) = self.head.take() { (head, true) } else {
+        let (bytes, was_cut) = if let Some(head) = self.head.take() {
+            (head, true)
+        } else {
             let whole = &self.bytes[self.position..end];
             let kept = whole.len().min(self.max_line_bytes);
             (whole[..kept].to_vec(), kept < whole.len())

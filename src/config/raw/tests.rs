@@ -1,4 +1,8 @@
+use std::time::Duration;
+
+use super::super::Config;
 use super::*;
+use crate::paths::Paths;
 
 fn paths() -> Paths {
     Paths {

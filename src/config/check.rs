@@ -1,0 +1,171 @@
+//! The checks that turn what was typed into a [`Config`]: ranges, names, patterns, absolute paths.
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::error::Origin;
+use super::raw::{RawConfig, RawWatch};
+use super::{
+    AudioConfig, Config, ConfigError, EngineConfig, LimitsConfig, QueueConfig, TextConfig,
+    WatchConfig,
+};
+use crate::engine::{Prosody, registry};
+use crate::paths::Paths;
+
+/// The loudness that can be asked for: 2 is 6 dB more than the voice is made with.
+pub const VOLUME: RangeInclusive<f32> = 0.0..=2.0;
+
+impl RawConfig {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// Names the key and what would be right.
+    pub fn check(self, file: Option<PathBuf>, paths: &Paths) -> Result<Config, ConfigError> {
+        self.check_values(file.clone(), paths).map_err(|error| ConfigError {
+            origin: error.origin.or_else(|| file.map(Origin::File)),
+            ..error
+        })
+    }
+
+    fn check_values(self, file: Option<PathBuf>, paths: &Paths) -> Result<Config, ConfigError> {
+        // Relative paths in a file are relative to it: it means the same wherever the daemon is started.
+        let base = file.as_deref().and_then(Path::parent).unwrap_or(&paths.home).to_path_buf();
+        let base = std::path::absolute(base)
+            .map_err(|error| ConfigError::of("path", error.to_string()))?;
+        let Self { watch, queue, engine, limits, audio, text, log } = self;
+        let watch = watch
+            .into_iter()
+            .enumerate()
+            .map(|(idx, raw)| {
+                raw.check(paths, &base).map_err(|error| error.within(&format!("watch[{idx}]")))
+            })
+            .collect::<Result<_, _>>()?;
+        check_voice(&engine.voice).map_err(|reason| ConfigError::of("engine.voice", reason))?;
+        if tracing_subscriber::EnvFilter::builder().parse(&log.level).is_err() {
+            return Err(ConfigError::of(
+                "log.level",
+                "is not error, warn, info, debug, trace or a list of directives",
+            ));
+        }
+        Ok(Config {
+            watch,
+            queue: QueueConfig {
+                capacity: within("queue.capacity", queue.capacity, 1..=4_096)?,
+                history: within("queue.history", queue.history, 1..=100_000)?,
+                max_age: optional_secs("queue.max_age_secs", queue.max_age_secs)?,
+            },
+            engine: EngineConfig {
+                voice: engine.voice.into(),
+                fallback: engine.fallback,
+                idle_unload: optional_secs("engine.idle_unload_secs", engine.idle_unload_secs)?,
+                rate: within("engine.rate", engine.rate, Prosody::RATE)?,
+                pitch: within("engine.pitch", engine.pitch, Prosody::PITCH)?,
+            },
+            limits: LimitsConfig {
+                piece_deadline: secs(
+                    "limits.piece_deadline_secs",
+                    limits.piece_deadline_secs,
+                    0.1..=3_600.0,
+                )?,
+                shutdown: secs("limits.shutdown_secs", limits.shutdown_secs, 0.5..=60.0)?,
+                max_line_bytes: within(
+                    "limits.max_line_bytes",
+                    limits.max_line_bytes,
+                    64..=1_048_576,
+                )?,
+                max_files: within("limits.max_files", limits.max_files, 1..=4_096)?,
+                max_clients: within("limits.max_clients", limits.max_clients, 1..=1_024)?,
+            },
+            audio: AudioConfig {
+                output: audio.output,
+                device: Some(audio.device).filter(|device| device != "default"),
+                volume: within("audio.volume", audio.volume, VOLUME)?,
+                gap: Duration::from_millis(within("audio.gap_ms", audio.gap_ms, 0..=10_000)?),
+                wav_dir: paths.absolute(&audio.wav_dir, &base),
+                null_speed: Some(within("audio.null_speed", audio.null_speed, 0.0..=1_000.0)?)
+                    .filter(|speed| *speed > 0.0),
+                release: optional_secs("audio.release_secs", audio.release_secs)?,
+                look_ahead: Duration::from_millis(within(
+                    "audio.look_ahead_ms",
+                    audio.look_ahead_ms,
+                    500..=60_000,
+                )?),
+            },
+            text: TextConfig {
+                max_piece_chars: within("text.max_piece_chars", text.max_piece_chars, 40..=2_000)?,
+            },
+            log_filter: log.level,
+            file,
+        })
+    }
+}
+
+impl RawWatch {
+    /// Checks one watch; relative paths are below `base`.
+    ///
+    /// # Errors
+    /// Names the key and what would be right.
+    pub fn check(self, paths: &Paths, base: &Path) -> Result<WatchConfig, ConfigError> {
+        if self.path.as_os_str().is_empty() {
+            return Err(ConfigError::of(
+                "path",
+                "is empty; name a file or a pattern such as ~/logs/*.log",
+            ));
+        }
+        let path = paths.absolute(&self.path, base);
+        if let Some(pattern) = path.to_str().filter(|path| is_pattern(path)) {
+            glob::Pattern::new(pattern)
+                .map_err(|error| ConfigError::of("path", format!("is not a pattern: {error}")))?;
+        }
+        if let Some(voice) = &self.voice {
+            check_voice(voice).map_err(|reason| ConfigError::of("voice", reason))?;
+        }
+        Ok(WatchConfig {
+            path,
+            voice: self.voice.map(Into::into),
+            start: self.start,
+            on_rewrite: self.on_rewrite,
+            priority: self.priority,
+            rate: within("rate", self.rate, Prosody::RATE)?,
+            pitch: within("pitch", self.pitch, Prosody::PITCH)?,
+            volume: within("volume", self.volume, VOLUME)?,
+        })
+    }
+}
+
+/// Whether a path is a pattern rather than a name.
+pub fn is_pattern(path: &str) -> bool {
+    path.contains(['*', '?', '['])
+}
+
+fn check_voice(voice: &str) -> Result<(), String> {
+    registry::engine_of(voice).map(|_engine| ()).ok_or_else(|| {
+        format!("there is no voice `{voice}`; there are: {}", registry::known_voices().join(", "))
+    })
+}
+
+fn within<T: PartialOrd + std::fmt::Display + Copy>(
+    key: &str,
+    value: T,
+    range: RangeInclusive<T>,
+) -> Result<T, ConfigError> {
+    if range.contains(&value) {
+        Ok(value)
+    } else {
+        Err(ConfigError::of(
+            key,
+            format!("{value} is not between {} and {}", range.start(), range.end()),
+        ))
+    }
+}
+
+fn secs(key: &str, value: f64, range: RangeInclusive<f64>) -> Result<Duration, ConfigError> {
+    within(key, value, range).map(Duration::from_secs_f64)
+}
+
+/// A time of which 0 means "never"; at most ten years, so that no sum of times overflows.
+fn optional_secs(key: &str, value: f64) -> Result<Option<Duration>, ConfigError> {
+    let time = secs(key, value, 0.0..=315_360_000.0)?;
+    Ok(Some(time).filter(|time| !time.is_zero()))
+}

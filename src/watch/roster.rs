@@ -1,0 +1,236 @@
+//! Which files are watched: configured paths and patterns, the files found for them, and the events that tell of them.
+//!
+//! Knows nothing of the queue or of outcomes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use tracing::{info, warn};
+
+use super::FileKey;
+use super::bookmarks::Bookmarks;
+use super::hints::Hints;
+use super::places;
+use super::watched::{Appearance, Defaults, Watched};
+use crate::config::{Config, WatchConfig};
+
+/// The watched files.
+pub struct Roster {
+    configs: Vec<WatchConfig>,
+    defaults: Defaults,
+    max_files: usize,
+    files: BTreeMap<FileKey, Watched>,
+    /// Every path whose events are about a file: its own, and where it is a link, its target's.
+    by_path: HashMap<PathBuf, FileKey>,
+    next_key: FileKey,
+    hints: Hints,
+    pattern_problem: Option<String>,
+}
+
+impl Roster {
+    /// What is configured; nothing is looked at yet.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            configs: config.watch.clone(),
+            defaults: Defaults {
+                voice: config.engine.voice.clone(),
+                rate: config.engine.rate,
+                pitch: config.engine.pitch,
+                max_age: config.queue.max_age,
+                max_line_bytes: config.limits.max_line_bytes,
+            },
+            max_files: config.limits.max_files,
+            files: BTreeMap::new(),
+            by_path: HashMap::new(),
+            next_key: 0,
+            hints: Hints::start(),
+            pattern_problem: None,
+        }
+    }
+
+    /// Expands the patterns, and begins to watch what is new.
+    pub fn find(&mut self, appearance: Appearance, bookmarks: &Bookmarks, now: Instant) {
+        let mut problem = None;
+        for config in self.configs.clone() {
+            let expanded = places::expand(&config.path, self.max_files);
+            problem = problem.or(expanded.problem);
+            for path in expanded.files {
+                if self.by_path.contains_key(&path) {
+                    continue;
+                }
+                if self.files.len() >= self.max_files {
+                    problem =
+                        Some(format!("more than {} files; raise limits.max_files", self.max_files));
+                    break;
+                }
+                self.begin(path, config.clone(), appearance, bookmarks, now);
+            }
+        }
+        if problem != self.pattern_problem {
+            if let Some(problem) = &problem {
+                warn!("{problem}");
+            }
+            self.pattern_problem = problem;
+        }
+        if self.arm() {
+            // Something may have been written between the first look and the arming.
+            for key in self.keys() {
+                self.look(key, now);
+            }
+        }
+    }
+
+    fn begin(
+        &mut self,
+        path: PathBuf,
+        config: WatchConfig,
+        appearance: Appearance,
+        bookmarks: &Bookmarks,
+        now: Instant,
+    ) {
+        let defaults = self.defaults.clone();
+        let file = Watched::begin(path.clone(), config, defaults, bookmarks, appearance, now);
+        match file.problem() {
+            Some(problem) => warn!(path = %path.display(), "cannot be watched: {problem}"),
+            None => info!(path = %path.display(), "watching"),
+        }
+        let key = self.next_key;
+        self.next_key += 1;
+        self.by_path.insert(path, key);
+        self.files.insert(key, file);
+    }
+
+    /// Watches the directories that tell of the files. Returns whether events may have been missed.
+    fn arm(&mut self) -> bool {
+        self.by_path.retain(|_, key| self.files.contains_key(key));
+        for (key, file) in &self.files {
+            for path in places::telling_paths(file.path()) {
+                self.by_path.insert(path, *key);
+            }
+        }
+        let pattern_dirs = places::set(
+            self.configs.iter().filter_map(|config| places::pattern_directory(&config.path)),
+        );
+        let mut directories = places::parents(self.by_path.keys());
+        directories.extend(pattern_dirs.iter().cloned());
+        let files = places::set(self.by_path.keys().cloned());
+        self.hints.arm(&directories, files, pattern_dirs)
+    }
+
+    /// Looks at one file, and lets go of what was rotated away from it long ago.
+    pub fn look(&mut self, key: FileKey, now: Instant) {
+        let Some(file) = self.files.get_mut(&key) else { return };
+        let before = file.problem().map(str::to_owned);
+        file.look(now);
+        if let Some(problem) = file.problem().filter(|problem| Some(*problem) != before.as_deref())
+        {
+            warn!(path = %file.path().display(), "cannot be read: {problem}");
+        }
+        file.retire(now);
+    }
+
+    /// Adds a path or a pattern. Returns the files that are new with it.
+    ///
+    /// # Errors
+    /// Where it is watched already, or cannot be.
+    pub fn add(
+        &mut self,
+        config: WatchConfig,
+        bookmarks: &Bookmarks,
+        now: Instant,
+    ) -> Result<Vec<FileKey>, String> {
+        let path = config.path.clone();
+        if self.configs.iter().any(|known| known.path == path) {
+            return Err(format!("`{}` is watched already", path.display()));
+        }
+        self.configs.push(config);
+        let before = self.next_key;
+        self.find(Appearance::AtStart, bookmarks, now);
+        let is_plain = places::pattern_directory(&path).is_none();
+        let problem =
+            self.files.range(before..).find_map(|(_, file)| file.problem().map(str::to_owned));
+        if is_plain && let Some(problem) = problem {
+            self.forget(&path);
+            return Err(format!("`{}` cannot be watched: {problem}", path.display()));
+        }
+        if is_plain && !self.by_path.contains_key(&path) {
+            self.forget(&path);
+            let limit = self.max_files;
+            return Err(format!(
+                "`{}` is one file too many: limits.max_files is {limit}",
+                path.display()
+            ));
+        }
+        Ok(self.files.range(before..).map(|(key, _)| *key).collect())
+    }
+
+    /// Removes a path or a pattern as it was added. Returns its files.
+    ///
+    /// # Errors
+    /// Where it is not watched; says what is.
+    pub fn remove(&mut self, path: &Path) -> Result<Vec<PathBuf>, String> {
+        if self.configs.iter().any(|known| known.path == path) {
+            return Ok(self.forget(path));
+        }
+        let known: Vec<_> =
+            self.configs.iter().map(|known| known.path.display().to_string()).collect();
+        let known = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
+        Err(format!("`{}` is not watched; watched: {known}", path.display()))
+    }
+
+    /// Drops a configured path, with the files that no other one finds.
+    pub fn forget(&mut self, path: &Path) -> Vec<PathBuf> {
+        self.configs.retain(|known| known.path != path);
+        let wanted: Vec<PathBuf> = self
+            .configs
+            .iter()
+            .flat_map(|config| places::expand(&config.path, self.max_files).files)
+            .collect();
+        let mut removed = Vec::new();
+        self.files.retain(|_, file| {
+            let stays = wanted.iter().any(|path| path == file.path());
+            if !stays {
+                removed.push(file.path().to_path_buf());
+            }
+            stays
+        });
+        self.arm();
+        removed
+    }
+
+    /// The events.
+    pub fn hints(&self) -> &Hints {
+        &self.hints
+    }
+
+    /// What keeps files from being watched as they should be.
+    pub fn problem(&self) -> Option<&str> {
+        self.pattern_problem.as_deref().or_else(|| self.hints.problem())
+    }
+
+    /// One file.
+    pub fn get(&self, key: FileKey) -> Option<&Watched> {
+        self.files.get(&key)
+    }
+
+    /// One file.
+    pub fn get_mut(&mut self, key: FileKey) -> Option<&mut Watched> {
+        self.files.get_mut(&key)
+    }
+
+    /// The file that a path tells of.
+    pub fn key_of(&self, path: &Path) -> Option<FileKey> {
+        self.by_path.get(path).copied()
+    }
+
+    /// All files, in the order in which they were found.
+    pub fn files(&self) -> impl Iterator<Item = &Watched> {
+        self.files.values()
+    }
+
+    /// The keys of all files.
+    pub fn keys(&self) -> Vec<FileKey> {
+        self.files.keys().copied().collect()
+    }
+}

@@ -1,0 +1,250 @@
+//! The real program, as people and scripts use it.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use rustix::process::Signal;
+
+use crate::support::program::{Home, lines};
+
+const QUIET: &str = "[audio]\noutput = \"null\"\nnull_speed = 0.0\n";
+
+#[cfg(feature = "builtin")]
+#[test]
+fn an_appended_line_becomes_a_wav_file_under_a_sorting_name() {
+    let home = Home::new("[audio]\noutput = \"wav\"\nwav_dir = \"$HOME/wav\"\nnull_speed = 0.0\n");
+    let file = home.path("a.txt");
+    std::fs::write(&file, "history\n").unwrap();
+    let _daemon = home.start_with(&["--watch", file.to_str().unwrap()]);
+    home.append("a.txt", "The first line.\nThe second line, which is longer.\n");
+    home.ok(&["wait-idle", "--timeout", "30"]);
+    let mut names: Vec<_> =
+        std::fs::read_dir(home.path("wav")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    let lengths: Vec<_> =
+        names.iter().map(|path| hound::WavReader::open(path).unwrap().duration()).collect();
+    assert_eq!(lengths.len(), 2);
+    assert!(lengths[1] > lengths[0] && lengths[0] > 12_000, "in speaking order: {lengths:?}");
+    let loud = hound::WavReader::open(&names[0]).unwrap().into_samples::<i16>();
+    assert!(loud.map(Result::unwrap).any(|sample| sample.unsigned_abs() > 3_000));
+}
+
+#[cfg(feature = "builtin")]
+#[test]
+fn the_history_tells_everything_about_a_line() {
+    let home = Home::new(QUIET);
+    let _daemon = home.start();
+    home.ok(&["say", "--wait", "--voice", "slt", "Visit https://example.com/x today."]);
+    let entry = &home.history()[0];
+    for (key, value) in [
+        ("seq", "1"),
+        ("id", "1"),
+        ("source", "\"control\""),
+        ("text", "\"Visit https://example.com/x today.\""),
+        ("spoken_text", "\"Visit link to example dot com today.\""),
+        ("voice", "\"slt\""),
+        ("spoken_voice", "\"slt\""),
+        ("engine", "\"builtin\""),
+        ("outcome", "\"spoken\""),
+        ("reason", "null"),
+    ] {
+        assert_eq!(entry[key].to_string(), value, "{key}");
+    }
+    let time = |key: &str| humantime::parse_rfc3339(entry[key].as_str().unwrap()).unwrap();
+    assert!(time("queued_at") <= time("started_at") && time("started_at") <= time("ended_at"));
+    assert!(entry["first_audio_ms"].as_f64().unwrap() > 0.0);
+    assert!(entry["audio_secs"].as_f64().unwrap() > 1.0);
+}
+
+#[test]
+fn exit_codes_and_messages_tell_scripts_and_people_what_to_do() {
+    let home = Home::new(QUIET);
+    for command in ["status", "skip", "queue", "history", "shutdown"] {
+        let (code, message) = home.fails(&[command]);
+        assert_eq!(code, 3, "{command}");
+        assert!(
+            message.contains("no speakerd is running") && message.contains("speakerd run"),
+            "{message}"
+        );
+    }
+    assert!(home.ok(&["version"]).contains("no daemon is running"));
+    assert_eq!(home.fails(&["nonsense"]).0, 2);
+    let _daemon = home.start();
+    assert_eq!(home.fails(&["skip"]).0, 4);
+    let (code, message) = home.fails(&["say", "--voice", "nobody", "hello"]);
+    assert_eq!(code, 4);
+    assert!(
+        message.contains("there is no voice `nobody`") && message.contains("espeak:"),
+        "{message}"
+    );
+    assert_eq!(home.fails(&["volume", "3"]).0, 4);
+    assert_eq!(home.fails(&["watch", "remove", "/nowhere"]).0, 4);
+    let (code, message) = home.fails(&["watch", "add", "/dev/null"]);
+    assert_eq!(code, 4);
+    assert!(message.contains("/dev/null") && message.contains("not a regular file"), "{message}");
+    home.ok(&["pause"]);
+    home.ok(&["say", "hello"]);
+    let (code, message) = home.fails(&["wait-idle", "--timeout", "0.2"]);
+    assert_eq!(code, 5, "{message}");
+    home.ok(&["clear"]);
+    home.ok(&["resume"]);
+    home.ok(&["wait-idle", "--timeout", "30"]);
+}
+
+#[test]
+fn a_wrong_configuration_is_refused_with_file_key_and_reason() {
+    let home = Home::new("[audio]\nvolume = 7.5\n");
+    let file = home.path("speakerd.toml").display().to_string();
+    for command in [&["run", "--config", &file][..], &["config", "check", &file]] {
+        let (code, message) = home.fails(command);
+        assert_eq!(code, 78);
+        for part in [&file, "audio.volume", "7.5 is not between 0 and 2"] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+    assert!(home.ok(&["config", "path"]).contains("config/speakerd/speakerd.toml"));
+    assert_eq!(home.ok(&["config", "default"]), speakerd::config::DEFAULT_FILE);
+}
+
+#[test]
+fn a_second_daemon_is_refused_by_name() {
+    let home = Home::new(QUIET);
+    let daemon = home.start();
+    let (code, message) = home.fails(&["run"]);
+    assert_eq!(code, 1);
+    let pid = daemon.child.id().to_string();
+    assert!(message.contains("already running") && message.contains(&pid), "{message}");
+    home.ok(&["status"]);
+}
+
+#[test]
+fn a_pipe_is_spoken_line_by_line_and_waits_where_the_queue_is_full() {
+    let home = Home::new(&format!("{QUIET}[queue]\ncapacity = 1\n"));
+    let _daemon = home.start();
+    let mut say = home.command(&["say", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = say.stdin.take().unwrap();
+    input.write_all(b"one\n\ntwo \xff\n").unwrap();
+    for n in 0..8 {
+        writeln!(input, "line {n}").unwrap();
+    }
+    drop(input);
+    assert!(say.wait().unwrap().success());
+    home.ok(&["wait-idle", "--timeout", "30"]);
+    let texts: Vec<_> =
+        home.history().iter().map(|entry| entry["text"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(texts.len(), 10);
+    assert_eq!(texts[..3], ["one", "two \u{fffd}", "line 0"]);
+}
+
+#[test]
+fn a_follower_gets_the_ring_then_everything_and_the_last_outcome_of_a_stop() {
+    let home = Home::new("[audio]\noutput = \"null\"\nnull_speed = 1.0\n");
+    let mut daemon = home.start();
+    home.ok(&["say", "--wait", "one"]);
+    let mut follower = home.command(&["history", "--follow", "--json"]);
+    let mut follower = follower.stdout(Stdio::piped()).spawn().unwrap();
+    let mut followed = lines(&mut follower);
+    let mut next = || serde_json::from_str::<serde_json::Value>(&followed.next().unwrap()).unwrap();
+    assert_eq!(next()["text"], "one");
+    home.ok(&["say", "two"]);
+    home.ok(&["say", "three, which is still waiting when the daemon is told to stop"]);
+    assert_eq!(next()["text"], "two");
+    home.ok(&["say", "four"]);
+    let status = daemon.end_with(Signal::TERM);
+    assert!(status.success(), "{}", home.log());
+    let rest: Vec<_> = std::iter::from_fn(|| followed.next()).collect();
+    let rest: Vec<serde_json::Value> =
+        rest.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let seqs: Vec<_> = rest.iter().map(|entry| entry["seq"].as_u64().unwrap()).collect();
+    assert_eq!(seqs, [3, 4], "no gap, no repeat");
+    assert_eq!(rest[1]["outcome"], "abandoned");
+    assert!(follower.wait().unwrap().success());
+}
+
+#[test]
+fn every_signal_and_request_to_stop_ends_the_daemon_cleanly_and_soon() {
+    let home = Home::new(QUIET);
+    for signal in [Some(Signal::TERM), Some(Signal::INT), None] {
+        let mut daemon = home.start();
+        let begun = std::time::Instant::now();
+        let status = match signal {
+            Some(signal) => daemon.end_with(signal),
+            None => {
+                home.ok(&["shutdown"]);
+                daemon.wait()
+            }
+        };
+        assert!(status.success(), "{signal:?}: {}", home.log());
+        assert!(begun.elapsed().as_secs() < 5, "{signal:?}");
+        assert!(!home.path("run/speakerd/control.sock").exists());
+    }
+}
+
+#[test]
+fn watching_can_be_changed_while_the_daemon_runs() {
+    let home = Home::new(QUIET);
+    let _daemon = home.start();
+    std::fs::create_dir(home.path("logs")).unwrap();
+    home.append("logs/a.log", "history\n");
+    let added = home.ok(&["watch", "add", "logs/*.log"]);
+    assert!(added.contains("logs/a.log"), "{added}");
+    home.append("logs/a.log", "one\n");
+    home.append("logs/b.log", "a new file is read whole\n");
+    home.ok(&["wait-idle", "--timeout", "30"]);
+    let mut texts: Vec<_> = home.history().iter().map(|entry| entry["text"].to_string()).collect();
+    texts.sort();
+    assert_eq!(texts, ["\"a new file is read whole\"", "\"one\""]);
+    assert_eq!(home.fails(&["watch", "add", "logs/*.log"]).0, 4, "watched already");
+    home.ok(&["watch", "remove", "logs/*.log"]);
+    assert_eq!(home.ok(&["watch", "list"]), "no file is watched\n");
+    home.append("logs/a.log", "unheard\n");
+    home.ok(&["wait-idle", "--timeout", "30"]);
+    assert_eq!(home.history().len(), 2);
+}
+
+#[test]
+fn what_is_private_is_closed_to_others_and_not_in_the_log() {
+    use std::os::unix::fs::MetadataExt;
+    let home = Home::new(QUIET);
+    let _daemon = home.start_with(&["--watch", "a.txt"]);
+    home.append("a.txt", "a secret\n");
+    home.ok(&["wait-idle", "--timeout", "30"]);
+    let mode = |name: &str| home.path(name).metadata().unwrap().mode() & 0o777;
+    assert_eq!(mode("state/speakerd"), 0o700);
+    assert_eq!(mode("state/speakerd/bookmarks.json"), 0o600);
+    assert_eq!(mode("run/speakerd"), 0o700);
+    assert_eq!(mode("run/speakerd/control.sock"), 0o600);
+    assert!(home.log().contains("spoken"), "{}", home.log());
+    assert!(!home.log().contains("secret"), "{}", home.log());
+    assert!(
+        !std::fs::read_to_string(home.path("state/speakerd/bookmarks.json"))
+            .unwrap()
+            .contains("secret")
+    );
+}
+
+#[test]
+fn an_espeak_voice_speaks_where_espeak_is_and_says_what_is_missing_where_not() {
+    let home = Home::new(QUIET);
+    let config = home.path("speakerd.toml");
+    let mut without = home.command(&["run", "--config", config.to_str().unwrap()]);
+    let mut daemon = without.env("PATH", "/nowhere").stderr(Stdio::null()).spawn().unwrap();
+    while !home.run(&["status"]).status.success() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let (code, message) = home.fails(&["say", "--voice", "espeak:de", "Guten Tag."]);
+    assert_eq!(code, 4);
+    assert!(message.contains("install the package espeak-ng"), "{message}");
+    home.ok(&["shutdown"]);
+    daemon.wait().unwrap();
+    if crate::support::shared::program("espeak-ng", "espeak-ng").is_none() {
+        return;
+    }
+    let _daemon = home.start();
+    home.ok(&["say", "--wait", "--voice", "espeak:de", "Guten Tag."]);
+    let entry = &home.history()[0];
+    assert_eq!(
+        (entry["engine"].as_str(), entry["spoken_voice"].as_str()),
+        (Some("espeak"), Some("espeak:de"))
+    );
+}

@@ -1,0 +1,319 @@
+//! Append, and hear: order, lanes, skip, clear, pause, misbehaving engines, a card that goes away.
+
+use speakerd::control::protocol::{Clear, RefusalCode, Replay, Request, Response, Say};
+use speakerd::speech::{Lane, Outcome};
+use speakerd::status::CardState;
+
+use crate::support::rig::Rig;
+
+fn say(text: &str) -> Say {
+    Say { text: text.to_owned(), ..Say::default() }
+}
+
+fn spoken(texts: &[&str]) -> Vec<(String, Outcome)> {
+    texts.iter().map(|text| ((*text).to_owned(), Outcome::Spoken)).collect()
+}
+
+#[test]
+fn appended_lines_are_heard_once_each_in_order() {
+    let rig = Rig::start("[[watch]]\npath = \"$HOME/a.txt\"\n");
+    rig.append("a.txt", "one two\nthree");
+    rig.append("a.txt", " four\n\n  \nfive\n");
+    rig.wait_idle();
+    assert_eq!(rig.heard(), ["one two", "three four", "five"]);
+    assert_eq!(rig.outcomes(), spoken(&["one two", "three four", "five"]));
+}
+
+#[test]
+fn an_old_text_is_not_read_out() {
+    let rig = Rig::start("");
+    rig.append("a.txt", "history\n");
+    rig.watch("a.txt");
+    rig.append("a.txt", "new\n");
+    rig.wait_idle();
+    assert_eq!(rig.heard(), ["new"]);
+}
+
+#[test]
+fn files_are_read_in_the_order_of_their_lines() {
+    let rig = Rig::start("[[watch]]\npath = \"$HOME/*.txt\"\n");
+    let mut expected = Vec::new();
+    for n in 0..6 {
+        let line = format!("line{n}");
+        rig.append(if n % 2 == 0 { "b.txt" } else { "a.txt" }, &format!("{line}\n"));
+        expected.push(line);
+        // looked at before the next one is written
+        rig.wait_until("the look", |status| {
+            status.queue.n_open + usize::try_from(status.queue.n_spoken).unwrap() > n
+        });
+    }
+    rig.wait_idle();
+    assert_eq!(rig.heard(), expected);
+}
+
+#[test]
+fn the_important_lane_goes_before_what_has_not_begun_to_sound() {
+    let rig = Rig::start("[[watch]]\npath = \"$HOME/alarm.txt\"\npriority = \"important\"\n");
+    rig.say("first of all of these");
+    rig.wait_until("the first to sound", |status| status.playback.speaking.is_some());
+    for text in ["second", "third"] {
+        rig.say(text);
+    }
+    rig.say_with(Say { priority: Lane::Important, ..say("alarm") });
+    rig.append("alarm.txt", "fire\n");
+    rig.wait_idle();
+    let heard = rig.heard();
+    assert_eq!(heard[0], "first of all of these");
+    assert_eq!(heard[heard.len() - 2..], ["second", "third"], "{heard:?}");
+    assert_eq!(heard.len(), 5);
+}
+
+#[test]
+fn something_important_goes_before_a_long_line_that_waits_half_made() {
+    let rig = Rig::start("");
+    rig.say("sounding now and for a while yet");
+    rig.wait_until("the first to sound", |status| status.playback.speaking.is_some());
+    let long = "x".repeat(249);
+    rig.say(&long); // ten seconds: more than the look-ahead
+    rig.say_with(Say { priority: Lane::Important, ..say("alarm") });
+    rig.wait_idle();
+    assert_eq!(rig.heard(), ["sounding now and for a while yet", "alarm", &long]);
+}
+
+#[test]
+fn an_interruption_skips_what_sounds_and_loses_nothing_else() {
+    let rig = Rig::start("");
+    rig.say(&"a".repeat(200));
+    rig.say("next");
+    rig.wait_until("the first to sound", |status| status.playback.speaking.is_some());
+    rig.say_with(Say { interrupt: true, ..say("door") });
+    rig.wait_idle();
+    let outcomes: Vec<_> = rig.outcomes().into_iter().map(|(_, outcome)| outcome).collect();
+    assert_eq!(outcomes, [Outcome::Skipped, Outcome::Spoken, Outcome::Spoken]);
+    let heard = rig.heard();
+    assert!(heard[0].len() < 200);
+    assert_eq!(heard[1..], ["door", "next"]);
+}
+
+#[test]
+fn a_skip_hits_what_sounds_and_nothing_else() {
+    let rig = Rig::start("");
+    assert_eq!(rig.refused(&Request::Skip), RefusalCode::NothingToSkip);
+    rig.say(&"a".repeat(200));
+    rig.say("next");
+    let id = rig.wait_until("it to sound", |status| status.playback.speaking.is_some());
+    let id = id.playback.speaking.unwrap().id;
+    assert_eq!(rig.ask(&Request::Skip), Response::Skipped { id });
+    rig.wait_idle();
+    let outcomes: Vec<_> = rig.outcomes().into_iter().map(|(_, outcome)| outcome).collect();
+    assert_eq!(outcomes, [Outcome::Skipped, Outcome::Spoken]);
+    assert_eq!(rig.heard().last().unwrap(), "next");
+}
+
+#[test]
+fn a_clear_drops_everything_and_a_cleared_source_only_its_own() {
+    let rig = Rig::start("[[watch]]\npath = \"$HOME/noisy.txt\"\n");
+    let noisy = rig.path("noisy.txt").display().to_string();
+    rig.append("noisy.txt", &format!("{}\nmore\n", "a".repeat(200)));
+    rig.wait_until("it to sound", |status| status.playback.speaking.is_some());
+    rig.say("calm");
+    rig.ask(&Request::Clear(Clear { source: Some(noisy) }));
+    rig.wait_idle();
+    let outcomes: Vec<_> = rig.outcomes().into_iter().map(|(_, outcome)| outcome).collect();
+    assert_eq!(outcomes, [Outcome::Cleared, Outcome::Cleared, Outcome::Spoken]);
+    for _ in 0..5 {
+        rig.say("gone");
+    }
+    rig.ask(&Request::Clear(Clear::default()));
+    rig.say("after");
+    rig.wait_idle();
+    assert_eq!(rig.outcomes().last().unwrap(), &("after".to_owned(), Outcome::Spoken));
+    assert_eq!(rig.heard().last().unwrap(), "after");
+    let unknown = Clear { source: Some("/nowhere".to_owned()) };
+    assert_eq!(rig.refused(&Request::Clear(unknown)), RefusalCode::UnknownSource);
+}
+
+#[test]
+fn a_pause_holds_and_a_resume_goes_on_without_a_loss() {
+    let rig = Rig::start("");
+    rig.say("abcdefghijklmnopqrstuvwxyz0123456789");
+    rig.wait_until("it to sound", |status| status.playback.speaking.is_some());
+    rig.ask(&Request::Pause);
+    assert!(rig.status().playback.paused);
+    let begun = rig.card.n_pulled();
+    while rig.card.n_pulled() < begun + 48_000 {
+        std::thread::yield_now();
+    }
+    rig.ask(&Request::Resume);
+    rig.wait_idle();
+    // The letter in which it was held is heard in two parts.
+    let mut heard: Vec<char> = rig.heard().concat().replace(' ', "").chars().collect();
+    heard.dedup();
+    assert_eq!(heard.iter().collect::<String>(), "abcdefghijklmnopqrstuvwxyz0123456789");
+}
+
+#[test]
+fn a_muted_line_is_spoken_unheard() {
+    let rig = Rig::start("");
+    rig.ask(&Request::Mute);
+    rig.say("unheard");
+    rig.wait_idle();
+    rig.ask(&Request::Unmute);
+    rig.say("heard");
+    rig.wait_idle();
+    assert_eq!(rig.heard(), ["heard"]);
+    assert_eq!(rig.outcomes(), spoken(&["unheard", "heard"]));
+}
+
+#[test]
+fn the_last_things_are_said_again() {
+    let rig = Rig::start("");
+    assert_eq!(rig.refused(&Request::Replay(Replay { n: 1 })), RefusalCode::NothingToReplay);
+    for text in ["one", "two", "three"] {
+        rig.say(text);
+    }
+    rig.wait_idle();
+    rig.ask(&Request::Replay(Replay { n: 2 }));
+    rig.wait_idle();
+    assert_eq!(rig.heard(), ["one", "two", "three", "two", "three"]);
+}
+
+#[test]
+fn an_engine_that_misbehaves_costs_one_line_each_time() {
+    for (voice, outcome, reason) in [
+        ("panic", Outcome::Failed, "the engine panicked"),
+        ("fail", Outcome::Failed, "as it was told to"),
+        ("endless", Outcome::TimedOut, "its text is shorter"),
+    ] {
+        let rig = Rig::start_with("", voice, 20.0);
+        rig.say("abcdef");
+        rig.say("ghijkl");
+        rig.wait_idle();
+        for entry in rig.history() {
+            assert_eq!(entry.outcome, outcome, "{voice}");
+            assert!(entry.reason.as_ref().unwrap().contains(reason), "{entry:?}");
+        }
+        let status = rig.status();
+        assert_eq!((status.queue.n_failed, status.queue.n_open), (2, 0), "{voice}");
+        // A panic costs the engine as well, an error does not.
+        assert_eq!(status.engine.n_loads, if voice == "panic" { 2 } else { 1 });
+    }
+}
+
+#[test]
+fn a_piece_that_takes_too_long_ends_the_line_and_the_next_one_is_tried() {
+    let rig = Rig::start_with("[limits]\npiece_deadline_secs = 0.5\n", "crawl", 20.0);
+    rig.say("this takes twenty milliseconds for each letter");
+    rig.say("ab");
+    rig.wait_idle();
+    let outcomes: Vec<_> = rig.outcomes().into_iter().map(|(_, outcome)| outcome).collect();
+    assert_eq!(outcomes, [Outcome::TimedOut, Outcome::Spoken]);
+}
+
+#[test]
+fn a_long_line_is_spoken_to_its_end_because_each_piece_has_its_own_deadline() {
+    let config = "[limits]\npiece_deadline_secs = 2.5\n[text]\nmax_piece_chars = 40\n";
+    let rig = Rig::start_with(config, "crawl", 20.0);
+    rig.say("word ".repeat(40).trim());
+    rig.wait_idle();
+    assert_eq!(rig.outcomes()[0].1, Outcome::Spoken);
+    assert!(rig.history()[0].audio_secs > 7.5, "to its end");
+}
+
+#[test]
+fn a_voice_that_cannot_be_loaded_is_replaced_and_that_is_said() {
+    let rig = Rig::start_with("", "missing", 10.0);
+    rig.say("abc");
+    rig.wait_idle();
+    let entry = &rig.history()[0];
+    assert_eq!((entry.outcome, entry.spoken_voice.as_deref()), (Outcome::Spoken, Some("tone")));
+    for word in [entry.reason.clone(), rig.status().engine.degraded] {
+        assert!(word.as_ref().unwrap().contains("install the package voices"), "{word:?}");
+    }
+    let strict = Rig::start_with("[engine]\nfallback = \"none\"\n", "missing", 10.0);
+    strict.say("abc");
+    strict.wait_idle();
+    assert_eq!(strict.outcomes()[0].1, Outcome::Failed);
+}
+
+#[test]
+fn a_card_that_goes_away_costs_nothing() {
+    let rig = Rig::start("");
+    rig.say("abcdefghijklmnopqrstuvwxyz0123456789");
+    rig.say("next");
+    rig.wait_until("it to sound", |status| status.playback.speaking.is_some());
+    rig.card.set_broken(true);
+    rig.wait_until("the loss", |status| status.playback.card == CardState::Lost);
+    rig.card.set_broken(false);
+    rig.wait_idle();
+    let heard = rig.heard();
+    assert_eq!(heard[heard.len() - 2..], ["abcdefghijklmnopqrstuvwxyz0123456789", "next"]);
+    assert_eq!(rig.card.n_opened(), 2);
+    assert_eq!(rig.outcomes().len(), 2);
+}
+
+#[test]
+fn a_card_that_takes_nothing_is_given_up_and_opened_anew() {
+    let rig = Rig::start("");
+    rig.say("abcdefghijklmnopqrstuvwxyz");
+    rig.wait_until("it to sound", |status| status.playback.speaking.is_some());
+    rig.card.set_stalled(true);
+    rig.wait_until("the loss", |status| status.playback.card == CardState::Lost);
+    rig.card.set_stalled(false);
+    rig.wait_idle();
+    assert_eq!(rig.heard().last().unwrap(), "abcdefghijklmnopqrstuvwxyz");
+}
+
+#[test]
+fn without_a_card_the_daemon_runs_says_so_and_keeps_the_lines() {
+    let rig = Rig::start("[[watch]]\npath = \"$HOME/a.txt\"\n");
+    rig.card.set_broken(true);
+    rig.append("a.txt", "kept\n");
+    let status = rig.wait_until("the word", |status| status.playback.card == CardState::Lost);
+    assert!(status.playback.problem.unwrap().contains("unplugged"));
+    assert_eq!(rig.outcomes(), []);
+    rig.card.set_broken(false);
+    rig.wait_idle();
+    assert_eq!(rig.heard(), ["kept"]);
+}
+
+#[test]
+fn a_backlog_stays_in_the_file_and_a_full_queue_refuses() {
+    let rig = Rig::start("[queue]\ncapacity = 2\n[[watch]]\npath = \"$HOME/a.txt\"\n");
+    rig.card.set_broken(true);
+    let lines: String = (0..5_000).map(|n| format!("line {n}\n")).collect();
+    rig.append("a.txt", &lines);
+    let status = rig.wait_until("a full queue", |status| status.queue.n_ordinary == 2);
+    assert!(status.queue.n_open < 400, "{}", status.queue.n_open);
+    // The look-ahead takes some of them first.
+    let request = Request::Say(say("no room"));
+    let n_accepted = (0..100).take_while(|_| rig.try_ask(&request).is_ok()).count();
+    assert_eq!(rig.refused(&request), RefusalCode::QueueFull);
+    rig.say_with(Say { priority: Lane::Important, ..say("room of its own") });
+    let n_open = rig.status().queue.n_open;
+    assert!(n_open < 400 + n_accepted, "what was refused does not count: {n_open}");
+    assert_eq!(rig.outcomes(), [], "nor is it reported");
+    rig.ask(&Request::Clear(Clear::default()));
+}
+
+#[test]
+fn a_line_without_anything_to_say_is_dropped_with_a_reason() {
+    let rig = Rig::start("");
+    rig.say("🎉 !!!");
+    rig.wait_idle();
+    let entry = &rig.history()[0];
+    assert_eq!(entry.outcome, Outcome::Dropped);
+    assert!(entry.reason.as_ref().unwrap().contains("nothing"));
+}
+
+#[test]
+fn a_line_that_waited_too_long_expires() {
+    let rig = Rig::start_with("[queue]\nmax_age_secs = 0.3\n", "tone", 1.0);
+    rig.say(&"a".repeat(150)); // six seconds: more than the look-ahead
+    rig.wait_until("it to sound", |status| status.playback.speaking.is_some());
+    rig.say("too late");
+    rig.wait_until("the outcome", |status| status.queue.n_ordinary == 0);
+    rig.ask(&Request::Skip);
+    rig.wait_idle();
+    assert_eq!(rig.outcomes()[1], ("too late".to_owned(), Outcome::Expired));
+}

@@ -1,0 +1,23 @@
+//! Things that are not in the repository and are needed by a few tests.
+
+use std::path::PathBuf;
+
+/// A program that a test needs. Where it is missing: a failure under CI, a loud word elsewhere.
+pub(crate) fn program(name: &str, package: &str) -> Option<PathBuf> {
+    let found = std::env::var_os("PATH").and_then(|path| {
+        std::env::split_paths(&path)
+            .map(|directory| directory.join(name))
+            .find(|path| path.is_file())
+    });
+    if found.is_none() {
+        missing(&format!("the program {name} is not installed (package {package})"));
+    }
+    found
+}
+
+/// Something is missing without which a test cannot run.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests should know")]
+pub(crate) fn missing(what: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{what}: the test command installs it");
+    eprintln!("SKIPPED: {what}; `sh packaging/test.sh` installs it");
+}
