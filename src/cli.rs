@@ -108,7 +108,7 @@ pub struct Say {
     /// In which lane it waits.
     #[arg(long, value_enum, default_value_t)]
     pub priority: Priority,
-    /// Skip what is being said, and say this at once.
+    /// Skip what is being said, and say this next: behind other important things, before everything else.
     #[arg(long)]
     pub interrupt: bool,
     /// Wait until it was said.

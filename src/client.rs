@@ -210,7 +210,12 @@ fn watch(watch: cli::Watch, socket: &Path) -> anyhow::Result<()> {
                 volume,
                 ..RawWatch::of(path)
             };
-            files(ask(socket, &Request::Watch(WatchRequest::Add(raw)))?, "watching")
+            let shown = raw.path.display().to_string();
+            let response = ask(socket, &Request::Watch(WatchRequest::Add(raw)))?;
+            if response == Response::Files(Vec::new()) {
+                return print(&format!("watching {shown}, which no file matches yet\n"));
+            }
+            files(response, "watching")
         }
         cli::Watch::Remove { path } => {
             let request = WatchRequest::Remove { path: absolute(path)? };

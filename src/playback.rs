@@ -11,9 +11,9 @@ pub mod line;
 pub mod paced;
 pub mod tap;
 pub mod track;
+pub mod tracks;
 pub mod wav;
 
-use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -23,19 +23,16 @@ use tracing::{info, warn};
 use crate::clock;
 use crate::pcm::PcmSpec;
 use crate::pipe::{AudioMessage, AudioReceiver};
-use crate::speech::Lane;
 use crate::status::{CardState, Speaking, StatusBoard};
 use crate::steering::{Steering, Stopping};
 use card::Output;
-use line::Line;
+use line::{Line, Retry};
 use tap::{BLOCK_SAMPLES, Block, TapEvent, tap};
 use track::{Keep, Played, Track};
+use tracks::Tracks;
 
 /// The pace of looking at a card's progress while something is to be heard.
 const PROGRESS_POLL: Duration = Duration::from_millis(200);
-
-/// The first and the longest pause between two attempts to open the output.
-const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
 /// What is left for the ramp when a stop cuts the sound: longer than the tap's ramp.
 const CUT_RAMP: Duration = Duration::from_millis(20);
@@ -56,16 +53,15 @@ pub struct Playback {
     board: StatusBoard,
     settings: PlaybackSettings,
     /// In speaking order. The first ones are with the tap, at most one of them partly.
-    tracks: VecDeque<Track>,
+    tracks: Tracks,
     line: Option<Line>,
     /// A block that did not fit.
     staged: Option<Block>,
     /// Silence still to be sent before the next utterance begins, in samples.
     gap_left: usize,
-    /// When the last sound ended.
-    silent_since: Instant,
-    retry_at: Option<Instant>,
-    retry_pause: Duration,
+    /// When the last sound ended, or the output was opened.
+    silent_since: Option<Instant>,
+    retry: Retry,
     is_closed: bool,
     n_underruns: u64,
 }
@@ -87,13 +83,12 @@ impl Playback {
             steering,
             board,
             settings,
-            tracks: VecDeque::new(),
+            tracks: Tracks::default(),
             line: None,
             staged: None,
             gap_left: 0,
-            silent_since: clock::now(),
-            retry_at: None,
-            retry_pause: RETRY.0,
+            silent_since: None,
+            retry: Retry::default(),
             is_closed: false,
             n_underruns: 0,
         }
@@ -140,43 +135,29 @@ impl Playback {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let Some(line) = &self.line else { return self.retry_at };
+        let Some(line) = &self.line else { return self.retry.at() };
         if !self.tracks.is_empty() {
             return Some(clock::now() + PROGRESS_POLL);
         }
         let release = self.settings.release.filter(|_| line.card.pulls_always())?;
-        self.silent_since.checked_add(release)
+        self.silent_since?.checked_add(release)
     }
 
     /// Takes what inference sends. The bound on it is the pipe's.
     fn receive(&mut self) {
         loop {
             match self.audio.messages.try_recv() {
-                Ok(AudioMessage::Begin(opening)) => self.insert(Track::new(opening)),
+                Ok(AudioMessage::Begin(opening)) => self.tracks.begin(opening),
                 Ok(AudioMessage::Chunk(id, chunk)) => {
-                    let unwanted =
-                        match self.tracks.iter_mut().rfind(|track| track.opening.id == id) {
-                            Some(track) => track.push(chunk),
-                            None => chunk.duration(),
-                        };
+                    let unwanted = self.tracks.add(id, chunk);
                     self.release(unwanted);
                 }
-                Ok(AudioMessage::End { ticket, outcome }) => {
-                    let id = ticket.report().id;
-                    if let Some(track) =
-                        self.tracks.iter_mut().rfind(|track| track.opening.id == id)
-                    {
-                        track.end = Some((ticket, outcome));
-                    }
-                }
+                Ok(AudioMessage::End { ticket, outcome }) => self.tracks.end(ticket, outcome),
                 // Something of it may have gone to the tap a moment ago: that is cut, and spoken again later.
                 Ok(AudioMessage::Retract(id)) => {
-                    if let Some(idx) = self.tracks.iter().rposition(|track| track.opening.id == id)
-                        && let Some(mut track) = self.tracks.remove(idx)
-                    {
-                        self.release(track.stop());
-                        self.staged = self.staged.filter(|block| block.id != id.get());
-                    }
+                    let unwanted = self.tracks.retract(id);
+                    self.release(unwanted);
+                    self.staged = self.staged.filter(|block| block.id != id.get());
                 }
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => {
@@ -185,19 +166,7 @@ impl Playback {
                 }
             }
         }
-        self.steering.set_front(self.tracks.front().map(|track| track.opening.id));
-    }
-
-    /// Puts an utterance into its place: an important one before everything ordinary that the tap has not seen.
-    fn insert(&mut self, track: Track) {
-        let place = match track.opening.lane {
-            Lane::Ordinary => None,
-            Lane::Important => self
-                .tracks
-                .iter()
-                .position(|other| other.is_untouched() && other.opening.lane == Lane::Ordinary),
-        };
-        self.tracks.insert(place.unwrap_or(self.tracks.len()), track);
+        self.steering.set_front(self.tracks.front());
     }
 
     /// Applies what was skipped, cleared or stopped to what the tap does not have.
@@ -206,7 +175,7 @@ impl Playback {
             self.audio.wake_sender();
         }
         let mut unwanted = Duration::ZERO;
-        for track in &mut self.tracks {
+        for track in self.tracks.iter_mut() {
             if self.steering.verdict(track.opening.id, &track.opening.source).is_some() {
                 unwanted += track.stop();
             }
@@ -216,11 +185,9 @@ impl Playback {
             Stopping::No => {}
             // A dropped ticket is an abandoned utterance.
             Stopping::FinishLine => {
-                let kept = self.tracks.iter().filter(|track| track.has_started()).count();
-                self.tracks.truncate(kept);
-                self.staged = self.staged.filter(|block| {
-                    block.id == 0 || self.tracks.iter().any(|track| track.id() == block.id)
-                });
+                self.tracks.keep_started();
+                self.staged =
+                    self.staged.filter(|block| block.id == 0 || self.tracks.has(block.id));
             }
             Stopping::Now => {
                 if self.line.is_some() && !self.tracks.is_empty() {
@@ -236,20 +203,26 @@ impl Playback {
 
     /// Opens, closes and reopens the output.
     fn keep_line(&mut self, now: Instant) {
-        if let Some(reason) = self.line.as_mut().and_then(|line| line.failure(now, &self.tracks)) {
+        if let Some(reason) =
+            self.line.as_mut().and_then(|line| line.failure(now, self.tracks.is_empty()))
+        {
             self.lose(&reason, now);
         }
         let has_audio = self.tracks.iter().any(Track::has_audio);
         match &self.line {
-            None if has_audio && self.retry_at.is_none_or(|at| at <= now) => self.open(now),
+            None if has_audio && self.retry.is_due(now) => self.open(now),
             None => {
                 if self.tracks.is_empty() {
-                    self.retry_at = None;
+                    self.retry.forget(); // nothing to open it for
                 }
             }
+            Some(_) if self.tracks.is_empty() && self.silent_since.is_none() => {
+                self.silent_since = Some(now); // opened for something that was never heard
+            }
             Some(line) => {
+                let quiet = self.silent_since.map(|since| now.duration_since(since));
                 let is_released =
-                    self.settings.release.is_some_and(|release| now >= self.silent_since + release);
+                    self.settings.release.is_some_and(|release| quiet >= Some(release));
                 if is_released && self.tracks.is_empty() && line.card.pulls_always() {
                     info!("output closed until there is something to say");
                     self.line = None;
@@ -269,7 +242,7 @@ impl Playback {
         match (opened, feed) {
             (Ok(card), Some(feed)) => {
                 self.line = Some(Line::new(card, feed, now));
-                (self.retry_at, self.retry_pause) = (None, RETRY.0);
+                self.retry = Retry::default();
                 self.gap_left = 0;
                 self.tell_card(CardState::Open, None);
             }
@@ -282,7 +255,7 @@ impl Playback {
     fn lose(&mut self, reason: &str, now: Instant) {
         self.line = None;
         self.staged = None;
-        for track in &mut self.tracks {
+        for track in self.tracks.iter_mut() {
             // The tap has it and will not tell any more: what was stopped there is over.
             if self.steering.verdict(track.opening.id, &track.opening.source).is_some() {
                 track.played = Some(Played::Cut);
@@ -294,11 +267,9 @@ impl Playback {
     }
 
     fn try_later(&mut self, reason: &str, now: Instant) {
-        if self.retry_pause == RETRY.0 {
+        if self.retry.put_off(now) {
             warn!("{reason}; lines are kept until it can be heard");
         }
-        self.retry_at = Some(now + self.retry_pause);
-        self.retry_pause = (self.retry_pause * 2).min(RETRY.1);
         self.tell_card(CardState::Lost, Some(reason.to_owned()));
     }
 
@@ -313,9 +284,7 @@ impl Playback {
         for event in line.feed.events.try_iter() {
             let (TapEvent::Started(id, at) | TapEvent::Finished(id, at) | TapEvent::Cut(id, at)) =
                 event;
-            let Some(track) = self.tracks.iter_mut().find(|track| track.id() == id) else {
-                continue;
-            };
+            let Some(track) = self.tracks.get_mut(id) else { continue };
             match event {
                 TapEvent::Started(..) => {
                     track.note_start(at, now, wall_now);
@@ -330,7 +299,7 @@ impl Playback {
                 TapEvent::Cut(..) => track.played = Some(Played::Cut),
             }
             if track.played.is_some() {
-                self.silent_since = at;
+                self.silent_since = Some(at);
             }
         }
         let n_underruns = line.feed.n_underruns.swap(0, Ordering::Relaxed);
@@ -369,9 +338,9 @@ impl Playback {
     }
 
     fn next_block(&mut self, spec: PcmSpec, keep: Keep) -> Option<Block> {
-        let idx = self.tracks.iter().position(|track| !track.is_fed() && !track.is_over())?;
+        let (idx, _) = self.tracks.to_feed()?;
         let gap = self.gap_samples(idx > 0, spec);
-        let track = &mut self.tracks[idx];
+        let (_, track) = self.tracks.to_feed()?;
         if track.is_untouched() {
             // A track with nothing to play needs no silence before it; it is over when its turn comes.
             if !track.has_audio() {
@@ -396,25 +365,28 @@ impl Playback {
 
     /// How much silence goes before an utterance, plus one: what is left of the gap since the last sound.
     fn gap_samples(&self, follows_another: bool, spec: PcmSpec) -> usize {
-        let silent_for = clock::now().duration_since(self.silent_since);
         let gap = self.settings.gap;
-        spec.samples_in(if follows_another { gap } else { gap.saturating_sub(silent_for) }) + 1
+        let left = match self.silent_since {
+            _ if follows_another => gap,
+            Some(since) => gap.saturating_sub(clock::now().duration_since(since)),
+            None => Duration::ZERO,
+        };
+        spec.samples_in(left) + 1
     }
 
     /// Resolves the tickets whose turn is over, in order.
     fn resolve(&mut self) {
-        let n_before = self.tracks.len();
-        while self.tracks.front().is_some_and(Track::is_over) {
-            let Some(track) = self.tracks.pop_front() else { break };
+        let over = self.tracks.take_over();
+        if over.is_empty() {
+            return;
+        }
+        for track in over {
             let stopped = self.steering.verdict(track.opening.id, &track.opening.source);
             track.resolve(stopped, SystemTime::now());
         }
-        if self.tracks.len() < n_before {
-            let front = self.tracks.front();
-            self.steering.set_front(front.map(|track| track.opening.id));
-            if !front.is_some_and(Track::has_started) {
-                self.board.modify(|status| status.playback.speaking = None);
-            }
+        self.steering.set_front(self.tracks.front());
+        if !self.tracks.is_sounding() {
+            self.board.modify(|status| status.playback.speaking = None);
         }
     }
 

@@ -45,6 +45,8 @@ pub struct DaemonStatus {
 pub struct WatchStatus {
     /// Each watched file.
     pub files: Vec<WatchedFile>,
+    /// Configured patterns that no file matches yet.
+    pub unmatched: Vec<String>,
     /// How many requests to look at every file were carried out.
     pub n_looks: u64,
     /// Files that have lines nobody has read yet.

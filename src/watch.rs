@@ -232,6 +232,10 @@ impl Watch {
             }
         }
         self.save();
+        // Whoever waits for the last outcome finds the files' status as it is then.
+        if self.roster.files().all(Watched::is_settled) {
+            self.publish();
+        }
         for Settled { report, .. } in &settled {
             self.history.publish(report);
         }
@@ -360,6 +364,7 @@ impl Watch {
     fn publish(&mut self) {
         self.publish_by = None;
         let files: Vec<_> = self.roster.files().map(Watched::status).collect();
+        let unmatched = self.roster.unmatched();
         let problem = self
             .save_problem
             .as_ref()
@@ -367,6 +372,7 @@ impl Watch {
             .or_else(|| self.roster.problem().map(str::to_owned));
         self.board.modify(|status| {
             status.watch.files = files;
+            status.watch.unmatched = unmatched;
             status.watch.problem = problem;
         });
     }

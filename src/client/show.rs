@@ -58,7 +58,10 @@ pub fn status(status: &Status) -> String {
 /// The watched files, a line each.
 pub fn files(watch: &WatchStatus) -> String {
     let mut text = String::new();
-    if watch.files.is_empty() {
+    for pattern in &watch.unmatched {
+        line(&mut text, "watching", &format!("{pattern} (no file matches yet)"));
+    }
+    if watch.files.is_empty() && watch.unmatched.is_empty() {
         text += "no file is watched\n";
     }
     for file in &watch.files {

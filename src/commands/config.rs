@@ -4,8 +4,6 @@
 
 use std::path::Path;
 
-use anyhow::bail;
-
 use crate::cli::Config as Command;
 use crate::config::{Config, DEFAULT_FILE};
 use crate::paths::Paths;
@@ -24,20 +22,18 @@ pub fn run(command: &Command, paths: &Paths) -> anyhow::Result<()> {
 }
 
 fn check(file: Option<&Path>, paths: &Paths) -> anyhow::Result<()> {
-    let usual = paths.config_file();
-    if file.is_none() && !usual.exists() {
-        println!("there is no `{}`; the defaults are in force", usual.display());
-        return Ok(());
-    }
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let config = Config::load(file, paths, environment)?;
-    let Some(file) = &config.file else { bail!("no file was read") };
-    println!(
-        "{} is right; {} watched",
-        file.display(),
-        plural(config.watch.len(), "path is", "paths are")
-    );
+    match &config.file {
+        Some(file) => {
+            let watched = plural(config.watch.len(), "path is", "paths are");
+            println!("{} is right; {watched} watched", file.display());
+        }
+        None => {
+            println!("there is no `{}`; the defaults are in force", paths.config_file().display());
+        }
+    }
     Ok(())
 }
 

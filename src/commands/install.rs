@@ -44,6 +44,11 @@ impl Places {
 /// # Errors
 /// Where a file cannot be written or the service manager refuses.
 pub fn install(paths: &Paths) -> anyhow::Result<()> {
+    if cfg!(target_os = "macos") {
+        bail!(
+            "this version cannot set up autostart on macOS; add `speakerd run` to your login items"
+        );
+    }
     let places = Places::of(paths);
     let program = stable_program(paths, &places.program)?;
     let config = paths.config_file();

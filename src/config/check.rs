@@ -22,9 +22,11 @@ impl RawConfig {
     /// # Errors
     /// Names the key and what would be right.
     pub fn check(self, file: Option<PathBuf>, paths: &Paths) -> Result<Config, ConfigError> {
-        self.check_values(file.clone(), paths).map_err(|error| ConfigError {
-            origin: error.origin.or_else(|| file.map(Origin::File)),
-            ..error
+        let variables = self.variables.clone();
+        self.check_values(file.clone(), paths).map_err(|error| {
+            let variable = error.key.as_ref().and_then(|key| variables.get(key));
+            let origin = variable.cloned().map(Origin::Variable).or_else(|| file.map(Origin::File));
+            ConfigError { origin, ..error }
         })
     }
 
@@ -33,7 +35,7 @@ impl RawConfig {
         let base = file.as_deref().and_then(Path::parent).unwrap_or(&paths.home).to_path_buf();
         let base = std::path::absolute(base)
             .map_err(|error| ConfigError::of("path", error.to_string()))?;
-        let Self { watch, queue, engine, limits, audio, text, log } = self;
+        let Self { watch, queue, engine, limits, audio, text, log, variables: _ } = self;
         let watch = watch
             .into_iter()
             .enumerate()

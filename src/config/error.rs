@@ -30,6 +30,7 @@ impl ConfigError {
     }
 
     /// The same error with its key inside a section.
+    #[must_use]
     pub fn within(self, section: &str) -> Self {
         let key = self.key.map_or_else(|| section.to_owned(), |key| format!("{section}.{key}"));
         Self { key: Some(key), ..self }

@@ -1,6 +1,7 @@
 //! The configuration as it is typed: serde structs whose defaults are the defaults, and the checks that turn them
 //! into a [`Config`].
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,9 @@ pub struct RawConfig {
     pub text: RawText,
     /// How much is logged.
     pub log: RawLog,
+    /// Which keys came from which environment variables, for errors about their values.
+    #[serde(skip)]
+    pub variables: BTreeMap<String, String>,
 }
 
 /// `[[watch]]`; also what `speakerd watch add` sends.
@@ -219,16 +223,20 @@ impl RawConfig {
         let mut table = toml::Table::try_from(&self)
             .map_err(|error| ConfigError::of("environment", error.to_string()))?;
         let mut raw = self;
+        let mut overridden = BTreeMap::new();
         for (name, value) in variables {
             let Some((section, key)) = setting_of(&name) else { continue };
             let Some(toml::Value::Table(keys)) = table.get_mut(&section) else { continue };
             keys.insert(key.clone(), scalar(&value));
+            let key = format!("{section}.{key}");
             raw = serde_path_to_error::deserialize(table.clone()).map_err(|error| ConfigError {
-                origin: Some(Origin::Variable(name)),
-                key: Some(format!("{section}.{key}")),
+                origin: Some(Origin::Variable(name.clone())),
+                key: Some(key.clone()),
                 reason: error.into_inner().to_string().trim_end().to_owned(),
             })?;
+            overridden.insert(key, name);
         }
+        raw.variables = overridden;
         Ok(raw)
     }
 }

@@ -82,7 +82,7 @@ pub struct Say {
     /// In which lane.
     #[serde(default)]
     pub priority: Lane,
-    /// Skip what sounds and say this at once.
+    /// Skip what sounds and say this next: behind other important things, before everything else.
     #[serde(default)]
     pub interrupt: bool,
     /// Answer when it was said, with its outcome.

@@ -8,7 +8,7 @@ pub enum EngineError {
     #[error("there is no text to speak")]
     EmptyText,
     /// The engine has no such voice.
-    #[error("there is no voice `{name}`; there are: {}", known.join(", "))]
+    #[error("there is no voice `{name}`; there are: {}", some_of(known))]
     UnknownVoice {
         /// What was asked for.
         name: String,
@@ -49,4 +49,14 @@ pub enum EngineError {
         #[source]
         source: std::io::Error,
     },
+}
+
+/// The first few of a list: an installed espeak-ng has more than a hundred voices.
+fn some_of(known: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let shown = known.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match known.len().saturating_sub(SHOWN) {
+        0 => shown,
+        n_more => format!("{shown} and {n_more} more"),
+    }
 }

@@ -57,6 +57,7 @@ impl Output for DeviceOutput {
                     return Ok(Box::new(DeviceCard { _sink: sink, failure, spec }));
                 }
                 Err(error @ CardError::UnknownDevice { .. }) => return Err(error),
+                Err(CardError::NoDevice { reason }) => refusals.push(format!("{name}: {reason}")),
                 Err(error) => refusals.push(format!("{name}: {error}")),
             }
         }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::after;
 use parking_lot::Mutex;
+use tracing::warn;
 
 use super::card::{Card, Output};
 use super::error::CardError;
@@ -16,7 +17,6 @@ use super::tap::{Pulled, Tap};
 use super::wav::WavWriter;
 use crate::clock;
 use crate::config::Output as Kind;
-use crate::paths::private_dir;
 use crate::pcm::PcmSpec;
 use crate::threads::{Thread, spawn_named};
 
@@ -56,9 +56,9 @@ impl Output for PacedOutput {
     fn open(&mut self, feed: &mut dyn FnMut(PcmSpec) -> Tap) -> Result<Box<dyn Card>, CardError> {
         let writer = match &self.wav_dir {
             Some(path) => {
-                private_dir(path)
-                    .map_err(|source| CardError::WavDir { path: path.clone(), source })?;
-                Some(WavWriter::new(path.clone(), SPEC, self.run, Arc::clone(&self.n_files)))
+                let writer =
+                    WavWriter::new(path.clone(), SPEC, self.run, Arc::clone(&self.n_files));
+                Some(writer.map_err(|source| CardError::WavDir { path: path.clone(), source })?)
             }
             None => None,
         };
@@ -66,15 +66,27 @@ impl Output for PacedOutput {
         let puller =
             Puller { tap: feed(SPEC), speed: self.speed, writer, failure: Arc::clone(&failure) };
         let thread = spawn_named("paced-card", move || puller.run()).map_err(CardError::Thread)?;
-        Ok(Box::new(PacedCard { failure, _thread: thread }))
+        Ok(Box::new(PacedCard { failure, thread: Some(thread) }))
     }
 }
 
 struct PacedCard {
     /// Contended by the puller, once, when it fails, and playback.
     failure: Arc<Mutex<Option<String>>>,
-    /// Not joined: it ends by itself with the feed, which playback may still hold while it drops the card.
-    _thread: Thread<()>,
+    /// Ends with the feed, which playback drops before the card.
+    thread: Option<Thread<()>>,
+}
+
+/// How long the end of a block may take at the slowest pace, and a file to be completed.
+const END_LIMIT: Duration = Duration::from_millis(500);
+
+impl Drop for PacedCard {
+    fn drop(&mut self) {
+        // Waited for, so that a file that was broken off is gone when the daemon is.
+        if let Some(Err(error)) = self.thread.take().map(|thread| thread.join_within(END_LIMIT)) {
+            warn!("{error}");
+        }
+    }
 }
 
 impl Card for PacedCard {
@@ -102,20 +114,17 @@ impl Puller {
     fn run(mut self) {
         let mut samples = Vec::with_capacity(super::tap::BLOCK_SAMPLES);
         let mut due = clock::now();
-        loop {
+        while self.tap.has_feed() {
             match self.tap.pull(&mut samples) {
                 Pulled::Audio { id, is_over } => {
                     if let Err(error) = self.write(id, &samples, is_over) {
                         *self.failure.lock() = Some(error.to_string());
                         return; // playback opens anew and speaks the utterance again
                     }
+                    self.tap.tell();
                     due = self.keep_pace(due, samples.len());
                 }
-                Pulled::Idle if self.tap.is_held() => {
-                    if !self.tap.wait_held(HELD_POLL) {
-                        return;
-                    }
-                }
+                Pulled::Idle if self.tap.is_held() => self.tap.wait_held(HELD_POLL),
                 Pulled::Idle => self.tap.wait(),
                 Pulled::Closed => return,
             }

@@ -60,7 +60,7 @@ pub enum TapEvent {
 /// The tap's other end, in the playback thread.
 #[derive(Debug)]
 pub struct TapFeed {
-    /// Blocks for the card; full when [`TAP_LENGTH`] waits.
+    /// Blocks for the card; full when 300 ms of audio wait.
     pub blocks: Sender<Block>,
     /// What happened to them.
     pub events: Receiver<TapEvent>,
@@ -89,6 +89,9 @@ pub struct Tap {
     n_pulled: Arc<AtomicU64>,
     n_underruns: Arc<AtomicU64>,
     is_starved: bool,
+    /// What happened in [`Tap::pull`]. Stays empty, and unallocated, where samples are taken one by one.
+    untold: Vec<TapEvent>,
+    tells_later: bool,
 }
 
 /// Where the next sample comes from.
@@ -141,6 +144,8 @@ pub fn tap(spec: PcmSpec, steering: &Steering) -> (TapFeed, Tap) {
         n_pulled: Arc::clone(&n_pulled),
         n_underruns: Arc::clone(&n_underruns),
         is_starved: false,
+        untold: Vec::new(),
+        tells_later: false,
     };
     (TapFeed { blocks: to_blocks, events: from_events, n_pulled, n_underruns, spec }, tap)
 }
@@ -164,8 +169,9 @@ impl Tap {
         }
     }
 
-    /// For cards of our own: what is left of one block.
+    /// For cards of our own: what is left of one block. What happened is told by [`Tap::tell`].
     pub fn pull(&mut self, out: &mut Vec<f32>) -> Pulled {
+        self.tells_later = true;
         out.clear();
         let mut pulled = Pulled::Idle;
         loop {
@@ -192,10 +198,21 @@ impl Tap {
         select.ready();
     }
 
-    /// Waits a moment while the sound is held. Returns whether the feed is still there. Not for the audio callback.
-    pub fn wait_held(&self, moment: Duration) -> bool {
+    /// Waits a moment while the sound is held. Not for the audio callback.
+    pub fn wait_held(&self, moment: Duration) {
         let _waited = crossbeam_channel::after(moment).recv();
+    }
+
+    /// Whether somebody still feeds it.
+    pub fn has_feed(&self) -> bool {
         Arc::strong_count(&self.n_pulled) > 1
+    }
+
+    /// Tells what happened in the last [`Tap::pull`], once its samples are where they belong.
+    pub fn tell(&mut self) {
+        for event in self.untold.drain(..) {
+            let _never_full = self.events.try_send(event);
+        }
     }
 
     /// Whether a block is being pulled: the tap is idle although there is audio, because the sound is held.
@@ -294,7 +311,11 @@ impl Tap {
         self.report(TapEvent::Cut(id, clock::now()));
     }
 
-    fn report(&self, event: TapEvent) {
+    fn report(&mut self, event: TapEvent) {
+        if self.tells_later {
+            self.untold.push(event);
+            return;
+        }
         // Never full, see `tap`; were it, playback would find out by the card's progress.
         let _never_full = self.events.try_send(event);
     }

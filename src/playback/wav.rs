@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -31,14 +31,24 @@ struct OpenWav {
 }
 
 impl WavWriter {
-    /// A writer into that directory; `n_files` counts on over all writers of a run.
+    /// A writer into that directory, which is made where it is missing; `n_files` counts on over all writers of a run.
+    /// What a killed daemon left unfinished there is removed.
+    ///
+    /// # Errors
+    /// Where the directory cannot be made or read.
     pub fn new(
         directory: PathBuf,
         spec: PcmSpec,
         run: SystemTime,
         n_files: Arc<Mutex<u64>>,
-    ) -> Self {
-        Self { directory, spec, run, n_files, open: None }
+    ) -> io::Result<Self> {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        for entry in std::fs::read_dir(&directory)?.flatten() {
+            if is_unfinished(&entry.file_name().to_string_lossy()) {
+                drop(std::fs::remove_file(entry.path())); // in nobody's way
+            }
+        }
+        Ok(Self { directory, spec, run, n_files, open: None })
     }
 
     /// Adds samples to that utterance's file. Another utterance finishes the one before.
@@ -118,6 +128,16 @@ impl Drop for WavWriter {
     }
 }
 
+/// Whether a name is one of ours for a file that is being written: `.20260101T000000000Z-000001-1.part`.
+fn is_unfinished(name: &str) -> bool {
+    let Some(name) = name.strip_prefix('.').and_then(|name| name.strip_suffix(".part")) else {
+        return false;
+    };
+    let parts: Vec<_> = name.split('-').collect();
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    matches!(parts[..], [run, n, id] if run.ends_with('Z') && run.contains('T') && is_number(n) && is_number(id))
+}
+
 fn io_error(error: hound::Error) -> io::Error {
     match error {
         hound::Error::IoError(error) => error,
@@ -145,6 +165,7 @@ mod tests {
             SystemTime::UNIX_EPOCH,
             Arc::default(),
         )
+        .unwrap()
     }
 
     #[test]
@@ -174,6 +195,20 @@ mod tests {
         assert_eq!(names(&home).len(), 1);
         drop(writer);
         assert_eq!(names(&home), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_a_killed_daemon_left_is_removed_and_nothing_else() {
+        let home = tempfile::tempdir().unwrap();
+        for name in [
+            ".19700101T000000000Z-000001-7.part",
+            ".other.part",
+            "19700101T000000000Z-000001-7.wav",
+        ] {
+            std::fs::write(home.path().join(name), "").unwrap();
+        }
+        drop(writer(&home));
+        assert_eq!(names(&home), [".other.part", "19700101T000000000Z-000001-7.wav"]);
     }
 
     #[test]

@@ -91,9 +91,10 @@ impl Roster {
     ) {
         let defaults = self.defaults.clone();
         let file = Watched::begin(path.clone(), config, defaults, bookmarks, appearance, now);
-        match file.problem() {
-            Some(problem) => warn!(path = %path.display(), "cannot be watched: {problem}"),
-            None => info!(path = %path.display(), "watching"),
+        if let Some(problem) = file.problem() {
+            warn!(path = %path.display(), "cannot be watched: {problem}");
+        } else {
+            info!(path = %path.display(), "watching");
         }
         let key = self.next_key;
         self.next_key += 1;
@@ -207,6 +208,17 @@ impl Roster {
     /// What keeps files from being watched as they should be.
     pub fn problem(&self) -> Option<&str> {
         self.pattern_problem.as_deref().or_else(|| self.hints.problem())
+    }
+
+    /// Patterns that no file matches yet.
+    pub fn unmatched(&self) -> Vec<String> {
+        let patterns =
+            self.configs.iter().filter(|config| places::pattern_directory(&config.path).is_some());
+        let is_unmatched = |config: &&WatchConfig| {
+            let pattern = glob::Pattern::new(&config.path.to_string_lossy());
+            pattern.is_ok_and(|pattern| !self.files().any(|file| pattern.matches_path(file.path())))
+        };
+        patterns.filter(is_unmatched).map(|config| config.path.display().to_string()).collect()
     }
 
     /// One file.

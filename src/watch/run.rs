@@ -71,6 +71,11 @@ impl Run {
         self.heard.values().copied().collect()
     }
 
+    /// Whether no line is on its way.
+    pub fn is_settled(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
     /// How far the newest text was heard, in bytes.
     pub fn n_heard(&self) -> u64 {
         self.heard.last_key_value().map_or(0, |(_, mark)| mark.offset)

@@ -186,6 +186,11 @@ impl Watched {
         self.run.settle(number)
     }
 
+    /// Whether none of its lines is on its way.
+    pub fn is_settled(&self) -> bool {
+        self.run.is_settled()
+    }
+
     /// Where the file is.
     pub fn path(&self) -> &Path {
         &self.path

@@ -167,12 +167,11 @@ fn every_signal_and_request_to_stop_ends_the_daemon_cleanly_and_soon() {
     for signal in [Some(Signal::TERM), Some(Signal::INT), None] {
         let mut daemon = home.start();
         let begun = std::time::Instant::now();
-        let status = match signal {
-            Some(signal) => daemon.end_with(signal),
-            None => {
-                home.ok(&["shutdown"]);
-                daemon.wait()
-            }
+        let status = if let Some(signal) = signal {
+            daemon.end_with(signal)
+        } else {
+            home.ok(&["shutdown"]);
+            daemon.wait()
         };
         assert!(status.success(), "{signal:?}: {}", home.log());
         assert!(begun.elapsed().as_secs() < 5, "{signal:?}");

@@ -281,7 +281,7 @@ fn without_a_card_the_daemon_runs_says_so_and_keeps_the_lines() {
 fn a_backlog_stays_in_the_file_and_a_full_queue_refuses() {
     let rig = Rig::start("[queue]\ncapacity = 2\n[[watch]]\npath = \"$HOME/a.txt\"\n");
     rig.card.set_broken(true);
-    let lines: String = (0..5_000).map(|n| format!("line {n}\n")).collect();
+    let lines = (0..5_000).fold(String::new(), |text, n| text + &format!("line {n}\n"));
     rig.append("a.txt", &lines);
     let status = rig.wait_until("a full queue", |status| status.queue.n_ordinary == 2);
     assert!(status.queue.n_open < 400, "{}", status.queue.n_open);

@@ -1,5 +1,12 @@
 //! All integration tests in one program.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::string_slice,
+    reason = "a test fails by panicking, and is the world outside: it reads the clock, sleeps and starts threads"
+)]
+
 mod architecture;
 mod cli;
 mod docs;

@@ -82,6 +82,8 @@ fn a_wrong_variable_is_refused_by_its_name() {
     for (name, value, key) in [
         ("SPEAKERD_AUDIO_VOLUM", "1", "audio.volum"),
         ("SPEAKERD_QUEUE_CAPACITY", "many", "queue.capacity"),
+        ("SPEAKERD_AUDIO_VOLUME", "9", "audio.volume"),
+        ("SPEAKERD_ENGINE_VOICE", "bob", "engine.voice"),
     ] {
         let error = check("", &[(name, value)]).unwrap_err();
         assert_eq!(error.origin, Some(Origin::Variable(name.into())), "{error}");

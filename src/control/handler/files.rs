@@ -121,10 +121,7 @@ impl Handler {
             Ok(Response::Handled)
         } else {
             let n_open = self.board.snapshot().queue.n_open;
-            refuse(
-                RefusalCode::TimedOut,
-                format!("not idle in time: {n_open} utterances are still to be said"),
-            )
+            refuse(RefusalCode::TimedOut, format!("not idle in time: still to be said: {n_open}"))
         }
     }
 }

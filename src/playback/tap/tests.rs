@@ -159,6 +159,9 @@ fn cards_of_our_own_get_one_utterance_at_a_time() {
     steering.skip(id(2));
     let cut: Vec<_> = std::iter::from_fn(|| Some(tap.pull(&mut out))).take(2).collect();
     assert_eq!(cut, [Pulled::Audio { id: 2, is_over: true }, Pulled::Idle]);
+    assert_eq!(events(&feed), [], "told only when the samples are where they belong");
+    tap.tell();
+    assert_eq!(events(&feed), [('s', 1), ('f', 1), ('c', 2)]);
     drop(feed);
     assert_eq!(tap.pull(&mut out), Pulled::Closed);
 }

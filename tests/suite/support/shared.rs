@@ -21,3 +21,22 @@ pub(crate) fn missing(what: &str) {
     assert!(std::env::var_os("CI").is_none(), "{what}: the test command installs it");
     eprintln!("SKIPPED: {what}; `sh packaging/test.sh` installs it");
 }
+
+/// A tool that lies beside the repository, with what was measured of speech and sound.
+pub(crate) fn tool(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/tools").join(name);
+    if !path.is_file() {
+        missing(&format!("`{}` is not there", path.display()));
+        return None;
+    }
+    Some(path)
+}
+
+/// The interpreter with a speech recogniser, which the test command sets up.
+pub(crate) fn recogniser() -> Option<PathBuf> {
+    let python = std::env::var_os("SPEAKERD_TEST_PYTHON").map(PathBuf::from);
+    if python.is_none() {
+        missing("there is no speech recogniser (SPEAKERD_TEST_PYTHON)");
+    }
+    python
+}

@@ -89,7 +89,7 @@ impl Output for VirtualOutput {
         {
             // What was cut off and what begins anew are two things in the recording.
             let mut recording = self.control.0.recording.lock();
-            recording.samples.extend([0.0; 20 * PERIOD_SAMPLES]);
+            recording.samples.extend(std::iter::repeat_n(0.0, 20 * PERIOD_SAMPLES));
             recording.times.extend([Instant::now(); 20]);
         }
         let mut source = puller(feed(PcmSpec::new(48_000)));
