@@ -7,6 +7,7 @@ pub mod card;
 #[cfg(feature = "card")]
 pub mod device;
 pub mod error;
+pub mod gap;
 pub mod line;
 pub mod paced;
 pub mod tap;
@@ -26,8 +27,9 @@ use crate::pipe::{AudioMessage, AudioReceiver};
 use crate::status::{CardState, Speaking, StatusBoard};
 use crate::steering::{Steering, Stopping};
 use card::Output;
+use gap::Gap;
 use line::{Line, Retry};
-use tap::{BLOCK_SAMPLES, Block, TapEvent, tap};
+use tap::{Block, TapEvent, tap};
 use track::{Keep, Played, Track};
 use tracks::Tracks;
 
@@ -38,6 +40,7 @@ const PROGRESS_POLL: Duration = Duration::from_millis(200);
 const CUT_RAMP: Duration = Duration::from_millis(20);
 
 /// What the thread needs.
+#[derive(Debug, Clone, Copy)]
 pub struct PlaybackSettings {
     /// Silence between two utterances.
     pub gap: Duration,
@@ -51,16 +54,14 @@ pub struct Playback {
     output: Box<dyn Output>,
     steering: Steering,
     board: StatusBoard,
-    settings: PlaybackSettings,
+    /// After how much silence the output is closed.
+    release: Option<Duration>,
     /// In speaking order. The first ones are with the tap, at most one of them partly.
     tracks: Tracks,
     line: Option<Line>,
     /// A block that did not fit.
     staged: Option<Block>,
-    /// Silence still to be sent before the next utterance begins, in samples.
-    gap_left: usize,
-    /// When the last sound ended, or the output was opened.
-    silent_since: Option<Instant>,
+    gap: Gap,
     retry: Retry,
     is_closed: bool,
     n_underruns: u64,
@@ -82,12 +83,11 @@ impl Playback {
             output,
             steering,
             board,
-            settings,
             tracks: Tracks::default(),
             line: None,
             staged: None,
-            gap_left: 0,
-            silent_since: None,
+            gap: Gap::new(settings.gap),
+            release: settings.release,
             retry: Retry::default(),
             is_closed: false,
             n_underruns: 0,
@@ -139,8 +139,8 @@ impl Playback {
         if !self.tracks.is_empty() {
             return Some(clock::now() + PROGRESS_POLL);
         }
-        let release = self.settings.release.filter(|_| line.card.pulls_always())?;
-        self.silent_since?.checked_add(release)
+        let release = self.release.filter(|_| line.card.pulls_always())?;
+        self.gap.silent_since()?.checked_add(release)
     }
 
     /// Takes what inference sends. The bound on it is the pipe's.
@@ -216,13 +216,12 @@ impl Playback {
                     self.retry.forget(); // nothing to open it for
                 }
             }
-            Some(_) if self.tracks.is_empty() && self.silent_since.is_none() => {
-                self.silent_since = Some(now); // opened for something that was never heard
+            Some(_) if self.tracks.is_empty() && self.gap.silent_since().is_none() => {
+                self.gap.note_silence(now); // opened for something that was never heard
             }
             Some(line) => {
-                let quiet = self.silent_since.map(|since| now.duration_since(since));
-                let is_released =
-                    self.settings.release.is_some_and(|release| quiet >= Some(release));
+                let quiet = self.gap.silent_since().map(|since| now.duration_since(since));
+                let is_released = self.release.is_some_and(|release| quiet >= Some(release));
                 if is_released && self.tracks.is_empty() && line.card.pulls_always() {
                     info!("output closed until there is something to say");
                     self.line = None;
@@ -243,7 +242,7 @@ impl Playback {
             (Ok(card), Some(feed)) => {
                 self.line = Some(Line::new(card, feed, now));
                 self.retry = Retry::default();
-                self.gap_left = 0;
+                self.gap.end();
                 self.tell_card(CardState::Open, None);
             }
             (Ok(_), None) => self.try_later("the output made no use of its tap", now),
@@ -299,7 +298,7 @@ impl Playback {
                 TapEvent::Cut(..) => track.played = Some(Played::Cut),
             }
             if track.played.is_some() {
-                self.silent_since = Some(at);
+                self.gap.note_silence(at);
             }
         }
         let n_underruns = line.feed.n_underruns.swap(0, Ordering::Relaxed);
@@ -338,40 +337,22 @@ impl Playback {
     }
 
     fn next_block(&mut self, spec: PcmSpec, keep: Keep) -> Option<Block> {
-        let (idx, _) = self.tracks.to_feed()?;
-        let gap = self.gap_samples(idx > 0, spec);
-        let (_, track) = self.tracks.to_feed()?;
+        let (idx, track) = self.tracks.to_feed()?;
+        // A track with nothing to play needs no silence before it; it is over when its turn comes.
         if track.is_untouched() {
-            // A track with nothing to play needs no silence before it; it is over when its turn comes.
             if !track.has_audio() {
                 return None;
             }
-            if self.gap_left == 0 {
-                self.gap_left = gap;
-            }
-            if self.gap_left > 1 {
-                let n_samples = (self.gap_left - 1).min(BLOCK_SAMPLES);
-                self.gap_left -= n_samples;
-                return Some(Block::new(0, &[0.0; BLOCK_SAMPLES][..n_samples], false));
+            if let Some(silence) = self.gap.next_block(idx > 0, spec, clock::now()) {
+                return Some(silence);
             }
         }
         let (block, freed) = track.next_block(spec, keep);
         if block.is_some() {
-            self.gap_left = 0;
+            self.gap.end();
         }
         self.release(freed);
         block
-    }
-
-    /// How much silence goes before an utterance, plus one: what is left of the gap since the last sound.
-    fn gap_samples(&self, follows_another: bool, spec: PcmSpec) -> usize {
-        let gap = self.settings.gap;
-        let left = match self.silent_since {
-            _ if follows_another => gap,
-            Some(since) => gap.saturating_sub(clock::now().duration_since(since)),
-            None => Duration::ZERO,
-        };
-        spec.samples_in(left) + 1
     }
 
     /// Resolves the tickets whose turn is over, in order.

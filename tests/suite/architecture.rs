@@ -20,18 +20,7 @@ const CRATES: [(&str, &[&str]); 7] = [
     ("rubato", &["dsp/resample.rs"]),
     ("hound", &["playback/wav.rs"]),
     ("clap", &["cli.rs", "main.rs"]),
-    (
-        "anyhow",
-        &[
-            "main.rs",
-            "daemon.rs",
-            "client.rs",
-            "commands.rs",
-            "commands/config.rs",
-            "commands/install.rs",
-            "commands/bench.rs",
-        ],
-    ),
+    ("anyhow", &["main", "daemon", "client", "commands"]),
 ];
 
 fn root() -> PathBuf {
@@ -61,6 +50,10 @@ fn files() -> Vec<(String, String)> {
             (name, std::fs::read_to_string(&path).unwrap())
         })
         .collect()
+}
+
+fn room_of(name: &str) -> &str {
+    name.split('/').next().unwrap().trim_end_matches(".rs")
 }
 
 fn is_test_file(name: &str) -> bool {
@@ -113,7 +106,7 @@ fn every_room_knows_only_what_the_table_allows() {
     let all: BTreeSet<String> = table.iter().map(|(room, _)| room.clone()).collect();
     assert!(all.len() > 15, "the table was not found");
     for (name, text) in files() {
-        let room = name.split('/').next().unwrap().trim_end_matches(".rs");
+        let room = room_of(&name);
         if room == "lib" || room == "main" || is_test_file(&name) {
             continue;
         }
@@ -165,7 +158,9 @@ fn unsafe_code_and_foreign_crates_stay_where_they_belong() {
                     !before.is_alphanumeric() && before != '_' && before != ':'
                 }) && !code[..idx].ends_with("::")
             });
-            assert!(!is_named || allowed.contains(&name.as_str()), "{name} names {foreign}");
+            let is_allowed =
+                allowed.iter().any(|allowed| name == *allowed || room_of(&name) == *allowed);
+            assert!(!is_named || is_allowed, "{name} names {foreign}");
         }
         let knows_tokio = code.contains("tokio::");
         let may_know_tokio = ["control", "daemon", "status", "history"]
