@@ -1,5 +1,5 @@
 //! The configuration as it is typed: serde structs whose defaults are the defaults, and the checks that turn them
-//! into a [`Config`].
+//! into a `Config`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
