@@ -22,6 +22,12 @@ fn measured(arguments: &[&str]) -> BTreeMap<String, (f64, f64)> {
         .collect()
 }
 
+/// For `cargo test figures -- --nocapture`.
+#[expect(clippy::print_stderr, reason = "the figure itself is of interest")]
+fn report(figure: &str) {
+    eprintln!("{figure}");
+}
+
 #[test]
 fn start_and_status_and_idleness_are_cheap() {
     let figures = measured(&["start", "status", "idle", "--rounds", "20", "--idle-secs", "5"]);
@@ -67,6 +73,7 @@ fn a_skip_and_a_pause_are_silent_at_the_mixer_at_once_and_without_a_click() {
             rig.wait_idle();
         }
         times.sort();
+        report(&format!("{request:?} to silence at the mixer: {times:?}"));
         assert!(times.last().unwrap() < &Duration::from_millis(150), "{request:?}: {times:?}");
     }
     // 400 Hz at half of full scale: no step between two samples is larger than the tone's own, but for a click.
