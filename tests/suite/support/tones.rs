@@ -41,6 +41,9 @@ pub(crate) fn read(recording: &[f32], rate_hz: usize) -> Vec<String> {
     let mut rest = recording;
     while let Some(start) = rest.iter().position(|sample| sample.abs() > 0.02) {
         rest = &rest[start..];
+        if rest.len() < n_letter * 3 / 4 {
+            break; // the recording ends within a letter
+        }
         let mut text = String::new();
         // The middle of each letter: its edges may be ramps.
         while rest.len() >= n_letter * 3 / 4 {
@@ -69,4 +72,5 @@ fn what_is_sounded_can_be_read() {
     assert_eq!(read(&sound, 24_000), [text]);
     let twice = [&sound[..], &vec![0.0; 24_000], &sound].concat();
     assert_eq!(read(&twice, 24_000), [text, text]);
+    assert_eq!(read(&sound[..100], 24_000), Vec::<String>::new());
 }
