@@ -3,7 +3,7 @@
 //! Knows neither engines nor cards. Engines' chunks differ in length, so the bound is not a number of messages.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -69,9 +69,17 @@ pub struct AudioReceiver {
     free: Sender<()>,
 }
 
-/// Audio that was made and not yet handed to the card, in microseconds.
+/// What is on its way to the card.
 #[derive(Debug, Default)]
-struct Ahead(AtomicU64);
+struct Ahead {
+    /// Audio that was made and not yet handed to the card, in nanoseconds: in these, sums of durations are exact.
+    nanos: AtomicU64,
+    /// Utterances that have begun and are not over.
+    n_utterances: AtomicUsize,
+}
+
+/// How many utterances may be ahead, whatever their audio: some have none.
+const MAX_UTTERANCES: usize = 256;
 
 /// The messages' bound. Playback takes them at once, the bound on time is what counts: this many chunks of 20 ms are
 /// five seconds.
@@ -89,19 +97,29 @@ pub fn pipe(limit: Duration) -> (AudioSender, AudioReceiver) {
 }
 
 impl AudioSender {
-    /// Whether inference may go on. Something important has a look-ahead of its own, so that it never waits for the
+    /// Whether inference may begin another utterance.
+    pub fn may_begin(&self, lane: Lane) -> bool {
+        let limit = MAX_UTTERANCES * Self::share(lane);
+        self.ahead.n_utterances.load(Ordering::Relaxed) < limit
+    }
+
+    /// Whether inference may send more audio. Something important has a look-ahead of its own, so that it never waits for the
     /// ordinary audio in front of it.
     pub fn has_room(&self, lane: Lane) -> bool {
-        let limit = match lane {
-            Lane::Ordinary => self.limit,
-            Lane::Important => self.limit * 2,
-        };
-        self.ahead() < limit
+        let share = u32::try_from(Self::share(lane)).unwrap_or(1);
+        self.ahead() < self.limit * share
+    }
+
+    fn share(lane: Lane) -> usize {
+        match lane {
+            Lane::Ordinary => 1,
+            Lane::Important => 2,
+        }
     }
 
     /// How much audio is under way.
     fn ahead(&self) -> Duration {
-        Duration::from_micros(self.ahead.0.load(Ordering::Relaxed))
+        Duration::from_nanos(self.ahead.nanos.load(Ordering::Relaxed))
     }
 
     /// Becomes ready when there may be room again, or the marks have changed.
@@ -114,8 +132,14 @@ impl AudioSender {
     /// # Errors
     /// Where playback is gone. A ticket in the message then reports its utterance as abandoned.
     pub fn send(&self, message: AudioMessage) -> Result<(), PlaybackGone> {
-        if let AudioMessage::Chunk(_, chunk) = &message {
-            self.ahead.0.fetch_add(micros(chunk.duration()), Ordering::Relaxed);
+        match &message {
+            AudioMessage::Begin(_) => {
+                self.ahead.n_utterances.fetch_add(1, Ordering::Relaxed);
+            }
+            AudioMessage::Chunk(_, chunk) => {
+                self.ahead.nanos.fetch_add(nanos(chunk.duration()), Ordering::Relaxed);
+            }
+            AudioMessage::End { .. } | AudioMessage::Retract(_) => {}
         }
         self.messages.send(message).map_err(|_| PlaybackGone)
     }
@@ -124,13 +148,22 @@ impl AudioSender {
 impl AudioReceiver {
     /// Notes that so much audio is no longer under way.
     pub fn release(&self, audio: Duration) {
-        self.ahead.0.fetch_sub(micros(audio), Ordering::Relaxed);
+        let audio = nanos(audio);
+        let take = |ahead: u64| Some(ahead.saturating_sub(audio));
+        let before = self.ahead.nanos.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        debug_assert!(
+            before.is_ok_and(|ahead| ahead >= audio),
+            "more audio is released than was sent"
+        );
         self.wake_sender();
     }
 
-    /// Notes that so much audio is under way again: it will be played a second time.
-    pub fn take_back(&self, audio: Duration) {
-        self.ahead.0.fetch_add(micros(audio), Ordering::Relaxed);
+    /// Notes that so many utterances are over.
+    pub fn finish(&self, n_utterances: usize) {
+        if n_utterances > 0 {
+            self.ahead.n_utterances.fetch_sub(n_utterances, Ordering::Relaxed);
+            self.wake_sender();
+        }
     }
 
     /// Has inference look at the marks again.
@@ -139,14 +172,29 @@ impl AudioReceiver {
     }
 }
 
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::pcm::PcmSpec;
+
+    /// Chunks of espeak-ng last 185,759.637… µs: counted in microseconds, their sum was more than they were.
+    #[test]
+    fn a_sum_of_odd_chunks_released_at_once_leaves_nothing() {
+        let (sender, receiver) = pipe(Duration::from_secs(60));
+        let id = UtteranceId::from_number(1).unwrap();
+        let chunk = PcmChunk { spec: PcmSpec::new(22_050), samples: vec![0.0; 4_096] };
+        let mut sum = Duration::ZERO;
+        for _ in 0..26 {
+            sum += chunk.duration();
+            sender.send(AudioMessage::Chunk(id, chunk.clone())).unwrap();
+        }
+        receiver.release(sum);
+        assert_eq!(sender.ahead(), Duration::ZERO);
+    }
 
     #[test]
     fn the_bound_is_on_time_whatever_the_size_of_the_chunks() {

@@ -13,23 +13,23 @@ pub mod paced;
 pub mod tap;
 pub mod track;
 pub mod tracks;
+mod upkeep;
 pub mod wav;
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Select, TryRecvError, TrySendError};
-use tracing::{info, warn};
 
 use crate::clock;
 use crate::pcm::PcmSpec;
 use crate::pipe::{AudioMessage, AudioReceiver};
-use crate::status::{CardState, Speaking, StatusBoard};
+use crate::status::{Speaking, StatusBoard};
 use crate::steering::{Steering, Stopping};
 use card::Output;
 use gap::Gap;
 use line::{Line, Retry};
-use tap::{Block, TapEvent, tap};
+use tap::{Block, TapEvent};
 use track::{Keep, Played, Track};
 use tracks::Tracks;
 
@@ -99,9 +99,10 @@ impl Playback {
         loop {
             let now = clock::now();
             self.receive();
+            // Before anything is decided about utterances: what the tap did with them.
+            self.take_events(now);
             self.steer();
             self.keep_line(now);
-            self.take_events(now);
             self.feed();
             self.resolve();
             if self.is_closed && self.tracks.is_empty() {
@@ -135,7 +136,9 @@ impl Playback {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let Some(line) = &self.line else { return self.retry.at() };
+        let Some(line) = &self.line else {
+            return self.retry.at().filter(|_| self.tracks.iter().any(Track::has_audio));
+        };
         if !self.tracks.is_empty() {
             return Some(clock::now() + PROGRESS_POLL);
         }
@@ -157,6 +160,7 @@ impl Playback {
                 Ok(AudioMessage::Retract(id)) => {
                     let unwanted = self.tracks.retract(id);
                     self.release(unwanted);
+                    self.audio.finish(1);
                     self.staged = self.staged.filter(|block| block.id != id.get());
                 }
                 Err(TryRecvError::Empty) => break,
@@ -178,6 +182,9 @@ impl Playback {
         for track in self.tracks.iter_mut() {
             if self.steering.verdict(track.opening.id, &track.opening.source).is_some() {
                 unwanted += track.stop();
+                if !track.is_untouched() {
+                    self.steering.silence(track.opening.id);
+                }
             }
         }
         self.release(unwanted);
@@ -185,102 +192,38 @@ impl Playback {
             Stopping::No => {}
             // A dropped ticket is an abandoned utterance.
             Stopping::FinishLine => {
-                self.tracks.keep_started();
+                self.audio.finish(self.tracks.keep_started());
                 self.staged =
                     self.staged.filter(|block| block.id == 0 || self.tracks.has(block.id));
             }
             Stopping::Now => {
                 if self.line.is_some() && !self.tracks.is_empty() {
                     self.steering.set_paused(true); // ramps down
-                    pause(CUT_RAMP);
+                    let latency =
+                        self.line.as_ref().map_or(Duration::ZERO, |line| line.card.latency());
+                    pause(CUT_RAMP.max(latency)); // until it is heard
                 }
-                self.tracks.clear();
+                self.resolve_stopped();
+                self.audio.finish(self.tracks.clear());
                 self.staged = None;
                 self.line = None;
             }
         }
     }
 
-    /// Opens, closes and reopens the output.
-    fn keep_line(&mut self, now: Instant) {
-        if let Some(reason) =
-            self.line.as_mut().and_then(|line| line.failure(now, self.tracks.is_empty()))
-        {
-            self.lose(&reason, now);
-        }
-        let has_audio = self.tracks.iter().any(Track::has_audio);
-        match &self.line {
-            None if has_audio && self.retry.is_due(now) => self.open(now),
-            None => {
-                if self.tracks.is_empty() {
-                    self.retry.forget(); // nothing to open it for
-                }
-            }
-            Some(_) if self.tracks.is_empty() && self.gap.silent_since().is_none() => {
-                self.gap.note_silence(now); // opened for something that was never heard
-            }
-            Some(line) => {
-                let quiet = self.gap.silent_since().map(|since| now.duration_since(since));
-                let is_released = self.release.is_some_and(|release| quiet >= Some(release));
-                if is_released && self.tracks.is_empty() && line.card.pulls_always() {
-                    info!("output closed until there is something to say");
-                    self.line = None;
-                    self.tell_card(CardState::Closed, None);
-                }
-            }
-        }
-    }
-
-    fn open(&mut self, now: Instant) {
-        let mut feed = None;
-        let opened = self.output.open(&mut |spec| {
-            let (to_tap, tap) = tap(spec, &self.steering);
-            feed = Some(to_tap);
-            tap
-        });
-        match (opened, feed) {
-            (Ok(card), Some(feed)) => {
-                self.line = Some(Line::new(card, feed, now));
-                self.retry = Retry::default();
-                self.gap.end();
-                self.tell_card(CardState::Open, None);
-            }
-            (Ok(_), None) => self.try_later("the output made no use of its tap", now),
-            (Err(error), _) => self.try_later(&error.to_string(), now),
-        }
-    }
-
-    /// Gives an output up that does not work any more; what it did not finish is spoken again from its start.
-    fn lose(&mut self, reason: &str, now: Instant) {
-        self.line = None;
-        self.staged = None;
-        for track in self.tracks.iter_mut() {
-            // The tap has it and will not tell any more: what was stopped there is over.
-            if self.steering.verdict(track.opening.id, &track.opening.source).is_some() {
-                track.played = Some(Played::Cut);
-            }
-            let again = track.rewind();
-            self.audio.take_back(again);
-        }
-        self.try_later(reason, now);
-    }
-
-    fn try_later(&mut self, reason: &str, now: Instant) {
-        if self.retry.put_off(now) {
-            warn!("{reason}; lines are kept until it can be heard");
-        }
-        self.tell_card(CardState::Lost, Some(reason.to_owned()));
-    }
-
-    fn tell_card(&self, card: CardState, problem: Option<String>) {
-        self.board
-            .modify(|status| (status.playback.card, status.playback.problem) = (card, problem));
-    }
-
     fn take_events(&mut self, now: Instant) {
         let Some(line) = &self.line else { return };
+        let mut is_gone = false;
         let wall_now = SystemTime::now();
-        for event in line.feed.events.try_iter() {
+        loop {
+            let event = match line.feed.events.try_recv() {
+                Ok(event) => event,
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    is_gone = true;
+                    break;
+                }
+            };
             let (TapEvent::Started(id, at) | TapEvent::Finished(id, at) | TapEvent::Cut(id, at)) =
                 event;
             let Some(track) = self.tracks.get_mut(id) else { continue };
@@ -298,6 +241,7 @@ impl Playback {
                 TapEvent::Cut(..) => track.played = Some(Played::Cut),
             }
             if track.played.is_some() {
+                self.retry = Retry::default(); // it works
                 self.gap.note_silence(at);
             }
         }
@@ -306,6 +250,11 @@ impl Playback {
             self.n_underruns += n_underruns;
             let total = self.n_underruns;
             self.board.modify(|status| status.playback.n_underruns = total);
+        }
+        if is_gone {
+            // The tap was dropped: whoever pulled it has ended, whether it says why or not.
+            let failure = line.card.failure();
+            self.lose(failure.as_deref().unwrap_or("the output ended"), now);
         }
     }
 
@@ -348,8 +297,9 @@ impl Playback {
             }
         }
         let (block, freed) = track.next_block(spec, keep);
-        if block.is_some() {
+        if let Some(block) = &block {
             self.gap.end();
+            self.steering.set_fed(block.id);
         }
         self.release(freed);
         block
@@ -361,13 +311,27 @@ impl Playback {
         if over.is_empty() {
             return;
         }
-        for track in over {
+        self.audio.finish(over.len());
+        for mut track in over {
+            // What was stopped a moment ago may have audio that the pipe still counts.
+            self.release(track.stop_at_end());
             let stopped = self.steering.verdict(track.opening.id, &track.opening.source);
             track.resolve(stopped, SystemTime::now());
         }
         self.steering.set_front(self.tracks.front());
         if !self.tracks.is_sounding() {
             self.board.modify(|status| status.playback.speaking = None);
+        }
+    }
+
+    /// Resolves what was skipped or cleared and only waited for the card to say so: it is settled, whatever ends now.
+    fn resolve_stopped(&mut self) {
+        for track in self.tracks.take_ended() {
+            let stopped = self.steering.verdict(track.opening.id, &track.opening.source);
+            self.audio.finish(1);
+            if stopped.is_some() {
+                track.resolve(stopped, SystemTime::now());
+            }
         }
     }
 

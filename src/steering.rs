@@ -4,7 +4,7 @@
 //! nudges the playback thread, which has everyone else look again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -22,8 +22,13 @@ struct Atomics {
     clear_through: AtomicU64,
     /// The utterance at the front of playback: the one that sounds or sounds next; 0 for none.
     front: AtomicU64,
+    /// The utterance that playback began to hand to the tap last; 0 for none.
+    fed: AtomicU64,
     /// The utterance whose samples went to the card last; 0 before the first.
     sounding: AtomicU64,
+    /// The last few utterances that were stopped by playback: a cleared source reaches the tap in this way.
+    stopped: [AtomicU64; 4],
+    n_stopped: AtomicUsize,
     /// The utterance that the engine works on; 0 for none.
     synthesizing: AtomicU64,
     paused: AtomicBool,
@@ -46,7 +51,10 @@ impl Default for Atomics {
             skip: AtomicU64::new(0),
             clear_through: AtomicU64::new(0),
             front: AtomicU64::new(0),
+            fed: AtomicU64::new(0),
             sounding: AtomicU64::new(0),
+            stopped: Default::default(),
+            n_stopped: AtomicUsize::new(0),
             synthesizing: AtomicU64::new(0),
             paused: AtomicBool::new(false),
             muted: AtomicBool::new(false),
@@ -102,11 +110,19 @@ impl Steering {
         }
     }
 
-    /// Whether the audio of that id is to fall silent. For the audio callback: two relaxed loads, no source. A clear
-    /// of one source reaches it as a skip of the utterance that sounds.
+    /// Whether the audio of that id is to fall silent. For the audio callback: a few relaxed loads, no source.
     pub fn silences(&self, id: u64) -> bool {
         id == self.0.skip.load(Ordering::Relaxed)
             || id <= self.0.clear_through.load(Ordering::Relaxed)
+            || self.0.stopped.iter().any(|stopped| stopped.load(Ordering::Relaxed) == id)
+    }
+
+    /// Silences what the tap has of an utterance. For playback alone. The last four are enough: the tap holds 300 ms.
+    pub fn silence(&self, id: UtteranceId) {
+        if !self.0.stopped.iter().any(|stopped| stopped.load(Ordering::Relaxed) == id.get()) {
+            let idx = self.0.n_stopped.fetch_add(1, Ordering::Relaxed) % self.0.stopped.len();
+            self.0.stopped[idx].store(id.get(), Ordering::Relaxed);
+        }
     }
 
     /// The utterance that sounds or sounds next, else the one that the engine works on: what `skip` means.
@@ -123,6 +139,16 @@ impl Steering {
     /// Sets what [`Steering::front`] says. For playback alone.
     pub fn set_front(&self, id: Option<UtteranceId>) {
         self.0.front.store(id.map_or(0, UtteranceId::get), Ordering::Relaxed);
+    }
+
+    /// Whether the tap has something of that utterance, or had it last.
+    pub fn is_fed(&self, id: UtteranceId) -> bool {
+        id.get() == self.0.fed.load(Ordering::Relaxed) || Some(id) == self.sounding()
+    }
+
+    /// Sets which utterance went to the tap last. For playback alone.
+    pub fn set_fed(&self, id: u64) {
+        self.0.fed.store(id, Ordering::Relaxed);
     }
 
     /// The utterance whose samples went to the card last.

@@ -46,6 +46,8 @@ pub enum Ended {
 /// Why no further chunk is pulled.
 enum Stop {
     With(Outcome, Option<String>),
+    /// The engine is not to be used again.
+    Hung(String),
     Suspend,
 }
 
@@ -64,6 +66,7 @@ impl Speaker<'_> {
         let (outcome, reason) = match ended {
             Ok(()) => (Outcome::Spoken, None),
             Err(Stop::With(outcome, reason)) => (outcome, reason),
+            Err(Stop::Hung(reason)) => (Outcome::TimedOut, Some(reason)),
             Err(Stop::Suspend) => {
                 // Playback gone means shutdown: the next attempt notices.
                 drop(self.audio.send(AudioMessage::Retract(utterance.id)));
@@ -88,6 +91,10 @@ impl Speaker<'_> {
             volume: utterance.manner.volume,
             enqueued_at: utterance.enqueued_at,
         };
+        while !self.audio.may_begin(utterance.lane) {
+            self.wait(utterance);
+            self.check(utterance)?;
+        }
         self.send(AudioMessage::Begin(opening))?;
         self.check(utterance)?;
         if utterance.expires_at.is_some_and(|at| at <= clock::now()) {
@@ -140,11 +147,12 @@ impl Speaker<'_> {
             let speech = Speech { text: &piece, voice, prosody, seed: utterance.id.get() };
             let mut stopwatch = Stopwatch::new(self.piece_deadline);
             let began = clock::now();
-            let mut stream = engine.begin(&speech).map_err(|error| failed(&error))?;
+            let mut stream =
+                engine.begin(&speech).map_err(|error| self.failed(&error, utterance))?;
             self.account(utterance, &mut stopwatch, began)?;
             loop {
                 let began = clock::now();
-                let chunk = stream.next_chunk().map_err(|error| failed(&error))?;
+                let chunk = stream.next_chunk().map_err(|error| self.failed(&error, utterance))?;
                 self.account(utterance, &mut stopwatch, began)?;
                 let Some(chunk) = chunk else { break };
                 let report = utterance.ticket.report_mut();
@@ -189,18 +197,24 @@ impl Speaker<'_> {
     fn deliver(&self, chunk: PcmChunk, utterance: &Utterance) -> Result<(), Stop> {
         self.check(utterance)?;
         while !self.audio.has_room(utterance.lane) {
-            let mut select = Select::new();
-            select.recv(self.audio.freed());
-            if utterance.lane == Lane::Ordinary {
-                select.recv(&self.outlet.important);
-            }
-            // Which of them it was does not matter: everything is looked at again.
-            if select.ready_timeout(FULL_PIPE_POLL).is_ok() {
-                let _woken = self.audio.freed().try_recv();
-            }
+            self.wait(utterance);
             self.check(utterance)?;
         }
         self.send(AudioMessage::Chunk(utterance.id, chunk))
+    }
+
+    /// Waits until there may be room, something important comes, or the marks have changed.
+    fn wait(&self, utterance: &Utterance) {
+        let mut select = Select::new();
+        select.recv(self.audio.freed());
+        // Where something important waits already, it waits for this one: it would wake us again and again.
+        if utterance.lane == Lane::Ordinary && !self.outlet.has_important() {
+            select.recv(&self.outlet.important);
+        }
+        // Which of them it was does not matter: everything is looked at again.
+        if select.ready_timeout(FULL_PIPE_POLL).is_ok() {
+            let _woken = self.audio.freed().try_recv();
+        }
     }
 
     fn send(&self, message: AudioMessage) -> Result<(), Stop> {
@@ -209,8 +223,7 @@ impl Speaker<'_> {
 
     /// Whether the utterance may go on.
     fn check(&self, utterance: &Utterance) -> Result<(), Stop> {
-        let is_sounding = self.steering.front() == Some(utterance.id)
-            || self.steering.sounding() == Some(utterance.id);
+        let is_sounding = self.steering.is_fed(utterance.id);
         match self.steering.stopping() {
             Stopping::No => {}
             Stopping::FinishLine if self.steering.sounding() == Some(utterance.id) => {}
@@ -226,17 +239,21 @@ impl Speaker<'_> {
         }
         Ok(())
     }
-}
 
-fn failed(error: &EngineError) -> Stop {
-    let outcome = match error {
-        EngineError::Hung { .. } => Outcome::TimedOut,
-        EngineError::EmptyText
-        | EngineError::UnknownVoice { .. }
-        | EngineError::MissingProgram { .. }
-        | EngineError::ProgramFailed { .. }
-        | EngineError::Failed(_)
-        | EngineError::Io { .. } => Outcome::Failed,
-    };
-    Stop::because(outcome, error.to_string())
+    /// What an engine's error means. Where the utterance is to be stopped anyway, that is why it ends: a signal that
+    /// ends the daemon may have ended a program that spoke for it first.
+    fn failed(&self, error: &EngineError, utterance: &Utterance) -> Stop {
+        if let Err(stop) = self.check(utterance) {
+            return stop;
+        }
+        match error {
+            EngineError::Hung { .. } => Stop::Hung(error.to_string()),
+            EngineError::EmptyText
+            | EngineError::UnknownVoice { .. }
+            | EngineError::MissingProgram { .. }
+            | EngineError::ProgramFailed { .. }
+            | EngineError::Failed(_)
+            | EngineError::Io { .. } => Stop::because(Outcome::Failed, error.to_string()),
+        }
+    }
 }

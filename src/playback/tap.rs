@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
 use crate::clock;
 use crate::pcm::PcmSpec;
-use crate::steering::Steering;
+use crate::steering::{Steering, Stopping};
 
 /// Samples in one block: 10 ms at 48 kHz. Blocks travel by value, so that the callback frees no memory.
 pub const BLOCK_SAMPLES: usize = 480;
@@ -255,6 +255,11 @@ impl Tap {
                 return Supply::Over(id);
             }
             if self.gain <= 0.0 && is_paused {
+                if id == 0 {
+                    // A gap is not held: what is behind it may be skipped or cleared meanwhile.
+                    self.block = None;
+                    continue;
+                }
                 return Supply::Silence;
             }
             let sample = block.samples[*position] * self.gain;
@@ -278,6 +283,10 @@ impl Tap {
         let id = block.id;
         if id != 0 && id == self.cut {
             return None; // what still comes of it
+        }
+        // Once the daemon stops, what sounds is finished and nothing begins.
+        if id != 0 && self.open != id && self.steering.stopping() != Stopping::No {
+            return None;
         }
         if id != 0 && self.steering.silences(id) && (self.gain <= 0.0 || self.open != id) {
             self.note_cut(id); // nothing of it is heard: no ramp

@@ -45,6 +45,8 @@ pub struct Track {
     /// Audio that has not gone to the tap, and how many of the chunks before it are kept for a second time.
     chunks: VecDeque<PcmChunk>,
     n_fed_chunks: usize,
+    /// Chunks that the pipe no longer counts: what is played a second time is not counted again.
+    n_freed_chunks: usize,
     /// Converted audio that does not fill a block yet.
     converted: Vec<f32>,
     resampler: Option<Resampler>,
@@ -67,6 +69,7 @@ impl Track {
             opening,
             chunks: VecDeque::new(),
             n_fed_chunks: 0,
+            n_freed_chunks: 0,
             converted: Vec::new(),
             resampler: None,
             is_flushed: false,
@@ -109,7 +112,11 @@ impl Track {
                     None => break,
                 },
             };
-            freed += chunk.duration();
+            // With nothing kept, the fed chunks are gone and both counts stay at zero.
+            if keep == Keep::Nothing || self.n_fed_chunks > self.n_freed_chunks {
+                freed += chunk.duration();
+                self.n_freed_chunks = self.n_fed_chunks;
+            }
             let resampler = self.resampler.get_or_insert_with(|| Resampler::new(chunk.spec, spec));
             resampler.push(&chunk.samples, &mut self.converted);
         }
@@ -139,20 +146,31 @@ impl Track {
         self.is_stopped = true;
         self.converted.clear();
         self.resampler = None;
-        let rest = self.chunks.iter().skip(self.n_fed_chunks).map(PcmChunk::duration).sum();
+        let rest = self.chunks.iter().skip(self.n_freed_chunks).map(PcmChunk::duration).sum();
         self.chunks.clear();
-        self.n_fed_chunks = 0;
+        (self.n_fed_chunks, self.n_freed_chunks) = (0, 0);
         rest
     }
 
-    /// Begins anew on another card. Returns how much audio counts as under way again.
-    pub fn rewind(&mut self) -> Duration {
-        let again = self.chunks.iter().take(self.n_fed_chunks).map(PcmChunk::duration).sum();
+    /// Whether it was stopped.
+    pub fn is_stopped(&self) -> bool {
+        self.is_stopped
+    }
+
+    /// Forgets what it still has when its turn is over. Returns how much audio that was.
+    pub fn stop_at_end(&mut self) -> Duration {
+        let was_stopped = self.is_stopped;
+        let rest = self.stop();
+        self.is_stopped = was_stopped;
+        rest
+    }
+
+    /// Begins anew on another card.
+    pub fn rewind(&mut self) {
         self.n_fed_chunks = 0;
         self.converted.clear();
         self.resampler = None;
         (self.is_flushed, self.fed) = (false, Fed::Nothing);
-        again
     }
 
     /// Whether nothing of it went to the tap yet.
@@ -167,10 +185,9 @@ impl Track {
 
     /// Whether there is something to send to the tap, as far as is known without converting it.
     pub fn has_audio(&self) -> bool {
-        !self.is_fed()
-            && (self.n_fed_chunks < self.chunks.len()
-                || !self.converted.is_empty()
-                || self.end.is_some())
+        let has_end_to_send = self.end.is_some() && !self.is_untouched();
+        let has_samples = self.n_fed_chunks < self.chunks.len() || !self.converted.is_empty();
+        !self.is_fed() && (has_samples || has_end_to_send)
     }
 
     /// Whether its turn is over.

@@ -49,14 +49,24 @@ impl Tracks {
         track.map_or(Duration::ZERO, |mut track| track.stop())
     }
 
-    /// Drops what has not begun to sound.
-    pub fn keep_started(&mut self) {
+    /// Drops what has not begun to sound. Returns how many were dropped.
+    pub fn keep_started(&mut self) -> usize {
+        let n_before = self.0.len();
         self.0.retain(Track::has_started);
+        n_before - self.0.len()
     }
 
-    /// Drops everything.
-    pub fn clear(&mut self) {
-        self.0.clear();
+    /// Drops everything. Returns how many were dropped.
+    pub fn clear(&mut self) -> usize {
+        self.0.drain(..).count()
+    }
+
+    /// Takes those that are complete and were stopped, wherever they are.
+    pub fn take_ended(&mut self) -> Vec<Track> {
+        let (ended, others): (Vec<_>, Vec<_>) =
+            self.0.drain(..).partition(|track| track.end.is_some() && track.is_stopped());
+        self.0 = others.into();
+        ended
     }
 
     /// Takes those at the front whose turn is over, in order.

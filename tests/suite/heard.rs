@@ -5,6 +5,7 @@ use speakerd::speech::{Lane, Outcome};
 use speakerd::status::CardState;
 
 use crate::support::rig::Rig;
+use crate::support::virtual_card::RATE_HZ;
 
 fn say(text: &str) -> Say {
     Say { text: text.to_owned(), ..Say::default() }
@@ -316,4 +317,50 @@ fn a_line_that_waited_too_long_expires() {
     rig.ask(&Request::Skip);
     rig.wait_idle();
     assert_eq!(rig.outcomes()[1], ("too late".to_owned(), Outcome::Expired));
+}
+
+#[test]
+fn a_clear_reaches_what_waits_behind_a_gap_while_the_sound_is_held() {
+    let rig = Rig::start_with("[audio]\ngap_ms = 2000\n", "tone", 5.0);
+    rig.say("abc");
+    rig.say("def");
+    rig.wait_until("the gap", |status| status.queue.n_spoken == 1);
+    rig.ask(&Request::Pause);
+    rig.ask(&Request::Clear(Clear::default()));
+    rig.wait_idle();
+    assert_eq!(rig.outcomes()[1], ("def".to_owned(), Outcome::Cleared));
+    rig.ask(&Request::Resume);
+}
+
+#[test]
+fn something_important_is_heard_after_the_card_was_lost_in_the_middle_of_a_long_line() {
+    let rig = Rig::start("");
+    let long = "abcdefghij".repeat(25); // ten seconds: as much as the important lane may be ahead
+    rig.say(&long);
+    rig.say(&long);
+    rig.wait_until("much of it", |_| rig.card.n_pulled() > RATE_HZ * 8);
+    rig.card.set_broken(true);
+    rig.wait_until("the loss", |status| status.playback.card == CardState::Lost);
+    rig.say_with(Say { priority: Lane::Important, ..say("alarm") });
+    rig.card.set_broken(false);
+    rig.wait_idle();
+    let heard = rig.heard();
+    assert!(heard.contains(&"alarm".to_owned()), "{heard:?}");
+    assert_eq!(rig.outcomes().len(), 3);
+}
+
+#[test]
+fn lines_without_any_sound_do_not_pile_up_behind_a_held_one() {
+    let rig = Rig::start("[[watch]]\npath = \"$HOME/a.txt\"\n");
+    rig.say("abcdef");
+    rig.wait_until("it to sound", |status| status.playback.speaking.is_some());
+    rig.ask(&Request::Pause);
+    rig.append("a.txt", &"-----\n".repeat(5_000));
+    rig.wait_until("a full queue", |status| status.queue.n_ordinary == 64);
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let n_open = rig.status().queue.n_open;
+    assert!(n_open < 400, "{n_open} lines were taken out of the file");
+    rig.ask(&Request::Resume);
+    rig.wait_idle();
+    assert_eq!(rig.status().queue.n_not_spoken, 5_000);
 }

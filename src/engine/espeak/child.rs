@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, Command, Stdio};
 use std::time::Duration;
@@ -51,6 +52,8 @@ impl Child {
         patience: Duration,
     ) -> Result<Self, EngineError> {
         let mut command = Command::new(program);
+        // A group of its own: a signal to the daemon's, from a terminal say, lets it finish its sentence.
+        command.process_group(0);
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => missing_program(),
