@@ -110,31 +110,47 @@ fn say(say: cli::Say, socket: &Path) -> anyhow::Result<()> {
         let (voice, priority) = (voice.clone(), lane(priority));
         Request::Say(Say { text, voice, priority, interrupt, wait, rate })
     };
-    let mut client = Client::connect(socket)?;
     if text != ["-"] {
-        return spoken(client.ask(&request(text.join(" ")))?);
+        return spoken(ask(socket, &request(text.join(" ")))?);
     }
     // Bytes, not text: a pipe may carry anything, and one odd line must not end it.
     let mut input = std::io::stdin().lock();
-    let mut line = Vec::new();
+    let (mut line, mut last_error) = (Vec::new(), None);
     while input.read_until(b'\n', &mut line).context("cannot read standard input")? > 0 {
         let text = String::from_utf8_lossy(&line).trim().to_owned();
         line.clear();
         if text.is_empty() {
             continue;
         }
-        let request = request(text);
-        let response = loop {
-            match client.ask(&request) {
-                Err(ClientError::Refused(refusal)) if refusal.code == RefusalCode::QueueFull => {
-                    let _waited = after(FULL_PAUSE).recv();
-                }
-                response => break response?,
+        // A connection for each line: a pipe may be silent for hours, and the daemon may be another one by then.
+        if let Err(error) = say_when_there_is_room(socket, &request(text)) {
+            let is_about_the_line = error.is::<NotSpoken>()
+                || matches!(error.downcast_ref(), Some(ClientError::Refused(_)));
+            if !is_about_the_line {
+                return Err(error);
             }
-        };
-        spoken(response)?;
+            tell(&format!("speakerd: {error:#}\n"));
+            last_error = Some(error);
+        }
     }
-    Ok(())
+    last_error.map_or(Ok(()), Err)
+}
+
+fn say_when_there_is_room(socket: &Path, request: &Request) -> anyhow::Result<()> {
+    loop {
+        match ask(socket, request) {
+            Err(ClientError::Refused(refusal)) if refusal.code == RefusalCode::QueueFull => {
+                let _waited = after(FULL_PAUSE).recv();
+            }
+            response => return spoken(response?),
+        }
+    }
+}
+
+/// Says something to whoever watches the terminal.
+fn tell(message: &str) {
+    // Nobody reads it: then nobody can be told.
+    drop(std::io::stderr().lock().write_all(message.as_bytes()));
 }
 
 fn spoken(response: Response) -> anyhow::Result<()> {

@@ -100,6 +100,9 @@ fn exit_code(error: &anyhow::Error) -> u8 {
             | RefusalCode::TooSlow
             | RefusalCode::TooManyClients => exit::REFUSED,
         },
-        Some(ClientError::OtherVersion { .. } | ClientError::Broken(_)) | None => exit::FAILED,
+        Some(
+            ClientError::OtherVersion { .. } | ClientError::NotOurs(_) | ClientError::Broken(_),
+        )
+        | None => exit::FAILED,
     }
 }

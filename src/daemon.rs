@@ -6,6 +6,7 @@ pub mod heap;
 pub mod notify;
 pub mod signals;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -147,7 +148,8 @@ struct Threads {
     /// Gets the name of each thread that has ended.
     ended: mpsc::Receiver<&'static str>,
     steering: Steering,
-    to_watch: Sender<WatchCommand>,
+    /// Dropped to have the watch thread read no further.
+    reading: Option<Sender<Infallible>>,
 }
 
 fn start_threads(
@@ -165,12 +167,14 @@ fn start_threads(
     let (audio_out, audio_in) = pipe(config.audio.look_ahead);
     let (to_watch, watch_commands): (_, Receiver<WatchCommand>) = bounded(WATCH_COMMANDS);
     let (to_engines, engine_commands): (_, Receiver<EngineCommand>) = bounded(ENGINE_COMMANDS);
+    let (reading, stop_reading) = bounded(0); // nothing is ever sent: its end is the message
     let bookmarks = paths.bookmarks();
     let watch = Watch::begin(
         config,
         bookmarks,
         intake.clone(),
         watch_commands,
+        stop_reading,
         history.clone(),
         board.clone(),
     )
@@ -211,7 +215,7 @@ fn start_threads(
             history,
             steering: steering.clone(),
             board: board.clone(),
-            to_watch: to_watch.clone(),
+            to_watch,
             to_engines,
             paths,
             check_voice: |voice| {
@@ -221,7 +225,7 @@ fn start_threads(
         },
         config,
     );
-    Ok((Threads { watch, inference, playback, ended, steering, to_watch }, handler))
+    Ok((Threads { watch, inference, playback, ended, steering, reading: Some(reading) }, handler))
 }
 
 /// Starts a thread whose end is told, a panic included.
@@ -251,12 +255,11 @@ impl Threads {
         // What is held would never be finished.
         let how = if self.steering.is_paused() { Stopping::Now } else { Stopping::FinishLine };
         self.steering.stop(how);
+        self.reading = None;
         handler.board().modify(|status| status.daemon.stopping = true);
         let cut_at = clock::now() + limit;
         let give_up_at = cut_at + CUT_RESERVE / 2;
-        let mut stop_sent = false;
         loop {
-            stop_sent = stop_sent || self.to_watch.try_send(WatchCommand::Stop).is_ok();
             let alive = self.alive();
             let now = clock::now();
             if alive.is_empty() || now >= give_up_at {

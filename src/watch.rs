@@ -1,19 +1,22 @@
 //! The watch thread: turns appended lines into utterances, and their outcomes into bookmarks.
 //!
 //! Knows nothing of engines, audio or tokio. Waits on hints, outcomes, commands, room in the queue and a sweep every
-//! two seconds. It stops reading at [`WatchCommand::Stop`] and ends when the last of its utterances has an outcome.
+//! two seconds. It stops reading when the stop channel closes and ends when the last of its utterances has an outcome.
 
 pub mod backlog;
 pub mod bookmarks;
 pub mod continuity;
 pub mod hints;
 pub mod places;
+mod reading;
 pub mod roster;
 pub mod run;
 pub mod tail;
 pub mod text;
 pub mod watched;
 
+use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -24,7 +27,7 @@ use crate::clock;
 use crate::config::{Config, WatchConfig};
 use crate::history::History;
 use crate::queue::Intake;
-use crate::speech::{Lane, Report, Utterance};
+use crate::speech::Report;
 use crate::status::StatusBoard;
 use backlog::Backlog;
 use bookmarks::Bookmarks;
@@ -37,6 +40,9 @@ const SWEEP: Duration = Duration::from_secs(2);
 
 /// Positions change with every line; readers need them a few times a second.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Requests carried out before others have their turn.
+const COMMANDS_PER_TURN: usize = 16;
 
 /// Names a watched file for the life of the daemon.
 pub type FileKey = u64;
@@ -51,8 +57,6 @@ pub enum WatchCommand {
     Look(Box<dyn FnOnce() + Send>),
     /// Clear one source: everything of it that is on its way.
     Clear(String, u64, Box<dyn FnOnce(bool) + Send>),
-    /// Read no further; end when the last outcome is in.
-    Stop,
 }
 
 /// What a line's ticket sends back.
@@ -67,11 +71,13 @@ pub struct Watch {
     roster: Roster,
     bookmarks: Bookmarks,
     backlogs: [Backlog; 2],
-    /// Dropped at [`WatchCommand::Stop`], so that the queue closes.
+    /// Dropped at the stop, so that the queue closes.
     intake: Option<Intake>,
     commands: Receiver<WatchCommand>,
+    /// Closed when no more is to be read; `never` once that was seen.
+    stop: Receiver<Infallible>,
     outcomes: Receiver<Settled>,
-    /// Dropped at [`WatchCommand::Stop`]: the channel then closes with the last ticket.
+    /// Dropped at the stop: the channel then closes with the last ticket.
     to_outcomes: Option<Sender<Settled>>,
     history: History,
     board: StatusBoard,
@@ -80,6 +86,10 @@ pub struct Watch {
     save_problem: Option<String>,
     /// When the files' status is to be published at the latest.
     publish_by: Option<Instant>,
+    /// Removed files with lines on their way: their bookmarks are kept until the last outcome.
+    leaving: BTreeMap<FileKey, Watched>,
+    /// A turn ended before everything was read.
+    has_more: bool,
 }
 
 impl Watch {
@@ -92,6 +102,7 @@ impl Watch {
         bookmarks: PathBuf,
         intake: Intake,
         commands: Receiver<WatchCommand>,
+        stop: Receiver<Infallible>,
         history: History,
         board: StatusBoard,
     ) -> std::io::Result<Self> {
@@ -103,6 +114,7 @@ impl Watch {
             backlogs: [Backlog::default(), Backlog::default()],
             intake: Some(intake),
             commands,
+            stop,
             outcomes,
             to_outcomes: Some(to_outcomes),
             history,
@@ -110,6 +122,8 @@ impl Watch {
             block: Vec::new(),
             save_problem: None,
             publish_by: None,
+            leaving: BTreeMap::new(),
+            has_more: false,
         };
         watch.roster.find(Appearance::AtStart, &watch.bookmarks, clock::now());
         watch.note_all(&watch.roster.keys());
@@ -123,12 +137,12 @@ impl Watch {
         let mut next_sweep = clock::now() + SWEEP;
         loop {
             self.read_on();
-            match self.wait(next_sweep) {
-                Woken::Ended => break,
-                Woken::Working => {}
-            }
+            self.wait(next_sweep);
             let now = clock::now();
-            self.take_outcomes();
+            if self.take_outcomes() == Outcomes::Over {
+                break;
+            }
+            self.take_stop();
             self.take_commands(now);
             let changes = self.roster.hints().take();
             if changes.everything || now >= next_sweep {
@@ -138,6 +152,7 @@ impl Watch {
                 for path in changes.paths {
                     self.look_at(&path, now);
                 }
+                self.look_again(now);
             }
             if self.publish_by.is_some_and(|by| now >= by) {
                 self.publish();
@@ -152,11 +167,12 @@ impl Watch {
     }
 
     /// Waits until there is something to do.
-    fn wait(&self, next_sweep: Instant) -> Woken {
+    fn wait(&self, next_sweep: Instant) {
         let mut select = Select::new();
         select.recv(self.roster.hints().wake());
         select.recv(&self.commands);
-        let outcome = select.recv(&self.outcomes);
+        select.recv(&self.outcomes);
+        select.recv(&self.stop);
         if let Some(intake) = &self.intake {
             for backlog in &self.backlogs {
                 if let Some((_, _, utterance)) = &backlog.pending {
@@ -164,86 +180,73 @@ impl Watch {
                 }
             }
         }
-        let deadline = self.publish_by.map_or(next_sweep, |by| by.min(next_sweep));
-        let ready = select.ready_deadline(deadline);
-        let is_over =
-            self.to_outcomes.is_none() && ready == Ok(outcome) && self.outcomes.is_empty();
-        if is_over { Woken::Ended } else { Woken::Working }
-    }
-
-    /// Fills the queue from the files, in the order in which their bytes appeared, until it is full or all is read.
-    fn read_on(&mut self) {
-        for idx in 0..self.backlogs.len() {
-            loop {
-                if self.backlogs[idx].pending.is_none() {
-                    self.backlogs[idx].pending = self.next_utterance(idx);
-                }
-                let Some((file, number, utterance)) = self.backlogs[idx].pending.take() else {
-                    break;
-                };
-                let Some(intake) = &self.intake else { break };
-                if let Err(full) = intake.try_send(utterance) {
-                    self.backlogs[idx].pending = Some((file, number, *full));
-                    break;
-                }
-            }
+        if self.has_more {
+            return;
         }
-        let n_unread = self.backlogs.iter().map(Backlog::n_files).sum();
-        self.board.modify(|status| status.watch.n_unread_files = n_unread);
-    }
-
-    fn next_utterance(&mut self, backlog_idx: usize) -> Option<(FileKey, LineNumber, Utterance)> {
-        let (intake, to_outcomes) = (self.intake.as_ref()?, self.to_outcomes.as_ref()?);
-        let backlog = &mut self.backlogs[backlog_idx];
-        while let Some(file) = backlog.front() {
-            let Some(watched) = self.roster.get_mut(file) else {
-                backlog.finish_front();
-                continue;
-            };
-            let Some(spoken) = watched.next_line(&mut self.block) else {
-                backlog.finish_front();
-                continue;
-            };
-            backlog.advance(file, watched.progress().0);
-            let (number, to_outcomes) = (spoken.number, to_outcomes.clone());
-            let deliver = Box::new(move |report: Report| {
-                // The thread outlives its tickets; were it gone, nobody would be left to tell.
-                let _thread_is_gone = to_outcomes.send(Settled { file, number, report });
-            });
-            return Some((file, number, intake.utterance(spoken.order, clock::now(), deliver)));
-        }
-        None
+        let now = clock::now();
+        // What was decided waits for room in the queue.
+        let decided = self.roster.files().filter_map(Watched::decided_at).filter(|at| *at > now);
+        let deadline = decided.chain(self.publish_by).fold(next_sweep, Instant::min);
+        // Which it was does not matter: everything is looked at.
+        let _ready = select.ready_deadline(deadline);
     }
 
     /// Bookmarks first, then the world: whoever reads that a line was spoken may rely on its not being spoken again.
-    fn take_outcomes(&mut self) {
-        let settled: Vec<_> = self.outcomes.try_iter().collect();
+    fn take_outcomes(&mut self) -> Outcomes {
+        let mut settled = Vec::new();
+        // By the channel itself: that something was ready may be over, or never have been so.
+        let end = loop {
+            match self.outcomes.try_recv() {
+                Ok(outcome) => settled.push(outcome),
+                Err(end) => break end,
+            }
+        };
+        self.settle(&settled);
+        match end {
+            TryRecvError::Disconnected => Outcomes::Over,
+            TryRecvError::Empty => Outcomes::ToCome,
+        }
+    }
+
+    fn settle(&mut self, settled: &[Settled]) {
         if settled.is_empty() {
             return;
         }
-        for Settled { file, number, report } in &settled {
+        for Settled { file, number, report } in settled {
             if !report.outcome.settles() {
                 continue;
             }
-            if let Some(watched) = self.roster.get_mut(*file)
+            let watched = self.roster.get_mut(*file).or_else(|| self.leaving.get_mut(file));
+            if let Some(watched) = watched
                 && watched.settle(*number)
             {
                 self.bookmarks.set(watched.path(), watched.marks());
             }
         }
+        self.leaving.retain(|_, file| !file.is_settled());
         self.save();
         // Whoever waits for the last outcome finds the files' status as it is then.
         if self.roster.files().all(Watched::is_settled) {
             self.publish();
         }
-        for Settled { report, .. } in &settled {
+        for Settled { report, .. } in settled {
             self.history.publish(report);
         }
         self.publish_by.get_or_insert_with(|| clock::now() + PUBLISH_INTERVAL);
     }
 
+    /// Reads no further once the daemon stops.
+    fn take_stop(&mut self) {
+        if self.stop.try_recv() == Err(TryRecvError::Disconnected) {
+            self.stop = never(); // a closed channel is always ready
+            self.backlogs = [Backlog::default(), Backlog::default()];
+            self.intake = None;
+            self.to_outcomes = None;
+        }
+    }
+
     fn take_commands(&mut self, now: Instant) {
-        loop {
+        for _ in 0..COMMANDS_PER_TURN {
             let command = match self.commands.try_recv() {
                 Ok(command) => command,
                 Err(TryRecvError::Empty) => return,
@@ -272,18 +275,20 @@ impl Watch {
                     }
                     reply(source.is_some());
                 }
-                WatchCommand::Stop => {
-                    self.backlogs = [Backlog::default(), Backlog::default()];
-                    self.intake = None;
-                    self.to_outcomes = None;
-                }
             }
         }
     }
 
     fn add(&mut self, config: WatchConfig, now: Instant) -> Result<Vec<PathBuf>, String> {
         let path = config.path.clone();
-        let added = self.roster.add(config, &self.bookmarks, now)?;
+        let left = self.leaving.iter().find(|(_, file)| file.path() == path).map(|(key, _)| *key);
+        let added = match left.and_then(|key| Some((key, self.leaving.remove(&key)?))) {
+            Some((key, file)) => {
+                self.roster.take_back(key, file, config);
+                vec![key]
+            }
+            None => self.roster.add(config, &self.bookmarks, now)?,
+        };
         self.note_all(&added);
         self.save();
         self.publish();
@@ -292,27 +297,31 @@ impl Watch {
                 self.roster.forget(&path);
                 Err(format!("the position cannot be written down: {problem}"))
             }
-            None => Ok(added
-                .iter()
-                .filter_map(|key| self.roster.get(*key))
-                .map(|file| file.path().to_path_buf())
-                .collect()),
+            None => Ok(self.paths_of(&added)),
         }
     }
 
-    /// Its files' bookmarks stay, for the day they are watched again.
+    fn paths_of(&self, keys: &[FileKey]) -> Vec<PathBuf> {
+        let files = keys.iter().filter_map(|key| self.roster.get(*key));
+        files.map(|file| file.path().to_path_buf()).collect()
+    }
+
+    /// Its files' bookmarks stay, for the day they are watched again. What is on its way is spoken.
     fn remove(&mut self, path: &Path) -> Result<Vec<PathBuf>, String> {
         let removed = self.roster.remove(path)?;
+        let paths = removed.values().map(|file| file.path().to_path_buf()).collect();
         for backlog in &mut self.backlogs {
-            if backlog.pending.as_ref().is_some_and(|(file, ..)| self.roster.get(*file).is_none()) {
+            if backlog.pending.as_ref().is_some_and(|(file, ..)| removed.contains_key(file)) {
                 backlog.pending = None; // its ticket reports it as abandoned
             }
         }
+        self.leaving.extend(removed.into_iter().filter(|(_, file)| !file.is_settled()));
         self.publish();
-        Ok(removed)
+        Ok(paths)
     }
 
     fn look_at_everything(&mut self, now: Instant) {
+        self.roster.forget_gone(now);
         self.roster.find(Appearance::Later, &self.bookmarks, now);
         let keys = self.roster.keys();
         for key in &keys {
@@ -330,25 +339,14 @@ impl Watch {
         }
     }
 
-    /// Notes what looking at files has found: where they stand, and what is to be read.
-    fn note_all(&mut self, keys: &[FileKey]) {
-        for key in keys {
-            if let Some(file) = self.roster.get(*key) {
-                self.bookmarks.set(file.path(), file.marks());
-                self.note_unread(*key);
-            }
+    /// Looks again at files that seemed to hold another text a moment ago.
+    fn look_again(&mut self, now: Instant) {
+        let is_due = |file: &&Watched| file.decided_at().is_some_and(|at| at <= now);
+        let due: Vec<_> =
+            self.roster.files().filter(is_due).map(|file| file.path().to_path_buf()).collect();
+        for path in due {
+            self.look_at(&path, now);
         }
-    }
-
-    /// Puts a file that has grown at the end of what is to be read.
-    fn note_unread(&mut self, key: FileKey) {
-        let Some(file) = self.roster.get(key) else { return };
-        let (n_taken, n_unread) = file.progress();
-        let idx = match file.lane() {
-            Lane::Ordinary => 0,
-            Lane::Important => 1,
-        };
-        self.backlogs[idx].note(key, n_taken, n_unread);
     }
 
     fn save(&mut self) {
@@ -378,7 +376,9 @@ impl Watch {
     }
 }
 
-enum Woken {
-    Working,
-    Ended,
+/// Whether outcomes are still to come.
+#[derive(PartialEq, Eq)]
+enum Outcomes {
+    ToCome,
+    Over,
 }

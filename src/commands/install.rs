@@ -90,6 +90,10 @@ pub fn install(paths: &Paths) -> anyhow::Result<()> {
 pub fn uninstall(paths: &Paths) -> anyhow::Result<()> {
     let places = Places::of(paths);
     let mut n_removed = 0;
+    // A program that the user has put there himself stays.
+    let starts = [&places.unit, &places.autostart].map(fs::read_to_string);
+    let program = places.program.display().to_string();
+    let is_ours = starts.iter().flatten().any(|start| start.contains(&program));
     if places.unit.exists() {
         if has_systemd() {
             systemctl(&["disable", "--now", UNIT_NAME])?;
@@ -100,7 +104,9 @@ pub fn uninstall(paths: &Paths) -> anyhow::Result<()> {
         }
     }
     remove(&places.autostart, &mut n_removed)?;
-    remove(&places.program, &mut n_removed)?;
+    if is_ours {
+        remove(&places.program, &mut n_removed)?;
+    }
     if n_removed == 0 {
         println!("nothing was installed");
     } else {

@@ -21,6 +21,9 @@ pub enum ClientError {
         /// This program's.
         ours: &'static str,
     },
+    /// Another user listens: he would be told what is said.
+    #[error("`{}` belongs to another user; set XDG_RUNTIME_DIR to a directory of yours", .0.display())]
+    NotOurs(PathBuf),
     /// It refused.
     #[error("{0}")]
     Refused(Refusal),
@@ -43,7 +46,10 @@ impl Client {
     /// [`ClientError::NotRunning`] where nobody listens.
     pub fn connect(path: &Path) -> Result<Self, ClientError> {
         match UnixStream::connect(path) {
-            Ok(stream) => Ok(Self { path: path.to_path_buf(), reader: BufReader::new(stream) }),
+            Ok(stream) => {
+                check_peer(&stream, path)?;
+                Ok(Self { path: path.to_path_buf(), reader: BufReader::new(stream) })
+            }
             Err(error)
                 if matches!(
                     error.kind(),
@@ -61,7 +67,14 @@ impl Client {
     /// # Errors
     /// Where it is refused or the connection breaks.
     pub fn ask(&mut self, request: &Request) -> Result<Response, ClientError> {
-        self.send(request)?;
+        // One that turns us away has said why before it closed.
+        if let Err(error) = self.send(request) {
+            return match self.next_reply() {
+                Ok(Some(response)) => Ok(response),
+                Err(refused @ ClientError::Refused(_)) => Err(refused),
+                Ok(None) | Err(_) => Err(error),
+            };
+        }
         self.next_reply()?.ok_or_else(|| ClientError::Broken(io::ErrorKind::UnexpectedEof.into()))
     }
 
@@ -121,5 +134,29 @@ impl Client {
         let ours = env!("CARGO_PKG_VERSION");
         let is_other = version.get("protocol")?.as_u64() != Some(u64::from(PROTOCOL));
         (is_other || theirs != ours).then_some(ClientError::OtherVersion { theirs, ours })
+    }
+}
+
+/// Only this user's daemon, or root's, is told what is to be said.
+#[cfg(target_os = "linux")]
+fn check_peer(stream: &UnixStream, path: &Path) -> Result<(), ClientError> {
+    let peer = rustix::net::sockopt::socket_peercred(stream);
+    let peer = peer.map_err(|error| ClientError::Broken(error.into()))?;
+    if peer.uid == rustix::process::geteuid() || peer.uid.is_root() {
+        Ok(())
+    } else {
+        Err(ClientError::NotOurs(path.to_path_buf()))
+    }
+}
+
+/// Elsewhere the directory's owner is what tells.
+#[cfg(not(target_os = "linux"))]
+fn check_peer(_stream: &UnixStream, path: &Path) -> Result<(), ClientError> {
+    use std::os::unix::fs::MetadataExt;
+    let owner = path.metadata().map_err(ClientError::Broken)?.uid();
+    if owner == rustix::process::geteuid().as_raw() || owner == 0 {
+        Ok(())
+    } else {
+        Err(ClientError::NotOurs(path.to_path_buf()))
     }
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
@@ -26,6 +27,9 @@ const LINE_LIMIT: Duration = Duration::from_secs(10);
 
 /// A client that does not take its answer for so long is disconnected.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
+
+/// The pace of looking whether a client is gone that has said all it has to say.
+const HANG_UP_POLL: Duration = Duration::from_millis(200);
 
 /// Followers' entries are sent in batches of about this size.
 const BATCH_BYTES: usize = 32 * 1_024;
@@ -137,6 +141,7 @@ impl Client {
                 Asked::Request(request) => {
                     let handler = Rc::clone(&self.handler);
                     let reply = tokio::select! {
+                        biased; // a request that was heard is carried out, whether its answer is or not
                         reply = handler.handle(request) => reply,
                         () = hung_up(&mut self.reader) => return Ok(()),
                     };
@@ -244,11 +249,19 @@ impl Client {
     }
 }
 
-/// Ends when the other side closes; what it writes meanwhile waits.
+/// Ends when the other side is gone. One that has only said all it has to say still reads: a pipe into `socat` does so.
 async fn hung_up(reader: &mut BufReader<OwnedReadHalf>) {
-    match reader.fill_buf().await {
-        Ok([]) | Err(_) => {}
-        Ok(_) => std::future::pending().await,
+    // Neither more requests nor their end tell; but without either, nothing has happened.
+    drop(reader.fill_buf().await);
+    loop {
+        let stream: &UnixStream = reader.get_ref().as_ref();
+        let mut polled = [PollFd::new(stream, PollFlags::empty())];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        // An empty question: only that both sides are closed, or an error, is answered.
+        if poll(&mut polled, Some(&at_once)).is_err() || !polled[0].revents().is_empty() {
+            return;
+        }
+        tokio::time::sleep(HANG_UP_POLL).await;
     }
 }
 

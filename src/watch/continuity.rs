@@ -29,8 +29,12 @@ impl FileId {
     /// # Errors
     /// Where the kernel does not tell.
     pub fn of(file: &File) -> io::Result<Self> {
-        let metadata = file.metadata()?;
-        Ok(Self { dev: metadata.dev(), ino: metadata.ino() })
+        Ok(Self::of_metadata(&file.metadata()?))
+    }
+
+    /// The id in what the kernel tells of a file.
+    pub fn of_metadata(metadata: &std::fs::Metadata) -> Self {
+        Self { dev: metadata.dev(), ino: metadata.ino() }
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use notify::event::ModifyKind;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 use tracing::debug;
@@ -146,8 +147,15 @@ impl Shared {
                 if matches!(event.kind, EventKind::Access(_)) && !event.need_rescan() {
                     return;
                 }
+                // In a directory of a pattern only names that come and go are of interest.
+                let is_naming = matches!(
+                    event.kind,
+                    EventKind::Create(_)
+                        | EventKind::Remove(_)
+                        | EventKind::Modify(ModifyKind::Name(_))
+                );
                 for path in event.paths {
-                    state.mention(path);
+                    state.mention(path, is_naming);
                 }
             }
             Err(error) => {
@@ -163,13 +171,14 @@ impl Shared {
 }
 
 impl State {
-    fn mention(&mut self, path: PathBuf) {
+    fn mention(&mut self, path: PathBuf, is_naming: bool) {
         if self.files.contains(&path) {
             if self.mentioned.insert(path.clone()) {
                 self.changes.paths.push(path);
             }
-        } else if path.parent().is_some_and(|parent| self.pattern_dirs.contains(parent))
-            || self.pattern_dirs.contains(&path)
+        } else if is_naming
+            && (path.parent().is_some_and(|parent| self.pattern_dirs.contains(parent))
+                || self.pattern_dirs.contains(&path))
         {
             self.changes.everything = true;
         }

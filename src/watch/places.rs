@@ -7,6 +7,13 @@ use std::path::{Path, PathBuf};
 
 use crate::config::check::is_pattern;
 
+/// A name that begins with a dot is an editor's own or hidden on purpose.
+const MATCHING: glob::MatchOptions = glob::MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+
 /// The part of a pattern in front of its first wildcard, and the files that match.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Expanded {
@@ -21,13 +28,7 @@ pub fn expand(path: &Path, limit: usize) -> Expanded {
     let Some(pattern) = path.to_str().filter(|path| is_pattern(path)) else {
         return Expanded { files: vec![path.to_path_buf()], problem: None };
     };
-    // A name that begins with a dot is an editor's own or hidden on purpose.
-    let options = glob::MatchOptions {
-        case_sensitive: true,
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-    };
-    let matches = match glob::glob_with(pattern, options) {
+    let matches = match glob::glob_with(pattern, MATCHING) {
         Ok(matches) => matches,
         Err(error) => return Expanded { files: Vec::new(), problem: Some(error.to_string()) },
     };
@@ -39,6 +40,13 @@ pub fn expand(path: &Path, limit: usize) -> Expanded {
     });
     files.truncate(limit);
     Expanded { files, problem }
+}
+
+/// Whether a configured path or pattern is about that file.
+pub fn is_about(configured: &Path, file: &Path) -> bool {
+    let pattern = configured.to_str().filter(|path| is_pattern(path));
+    let pattern = pattern.and_then(|path| glob::Pattern::new(path).ok());
+    configured == file || pattern.is_some_and(|pattern| pattern.matches_path_with(file, MATCHING))
 }
 
 /// The directories to watch for a configured path, as far as one is a pattern.

@@ -2,7 +2,8 @@
 //!
 //! Knows nothing of the queue or of outcomes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -10,6 +11,7 @@ use tracing::{info, warn};
 
 use super::FileKey;
 use super::bookmarks::Bookmarks;
+use super::continuity::{FileId, Mark};
 use super::hints::Hints;
 use super::places;
 use super::watched::{Appearance, Defaults, Watched};
@@ -26,7 +28,14 @@ pub struct Roster {
     next_key: FileKey,
     hints: Hints,
     pattern_problem: Option<String>,
+    /// Files that were there and found no room: should there be room one day, they begin at their ends.
+    over_limit: HashSet<PathBuf>,
+    /// Where reading of rotated texts ended: a pattern may find them under their new names.
+    ended: VecDeque<Mark>,
 }
+
+/// How many rotated texts are remembered: as many as files are watched by default.
+const MAX_ENDED: usize = 256;
 
 impl Roster {
     /// What is configured; nothing is looked at yet.
@@ -46,6 +55,8 @@ impl Roster {
             next_key: 0,
             hints: Hints::start(),
             pattern_problem: None,
+            over_limit: HashSet::new(),
+            ended: VecDeque::new(),
         }
     }
 
@@ -64,6 +75,8 @@ impl Roster {
                         Some(format!("more than {} files; raise limits.max_files", self.max_files));
                     break;
                 }
+                let was_there = self.over_limit.remove(&path);
+                let appearance = if was_there { Appearance::AtStart } else { appearance };
                 self.begin(path, config.clone(), appearance, bookmarks, now);
             }
         }
@@ -89,8 +102,9 @@ impl Roster {
         bookmarks: &Bookmarks,
         now: Instant,
     ) {
+        let Some(known) = self.known_marks(&path, bookmarks) else { return };
         let defaults = self.defaults.clone();
-        let file = Watched::begin(path.clone(), config, defaults, bookmarks, appearance, now);
+        let file = Watched::begin(path.clone(), config, defaults, known, appearance, now);
         if let Some(problem) = file.problem() {
             warn!(path = %path.display(), "cannot be watched: {problem}");
         } else {
@@ -100,6 +114,25 @@ impl Roster {
         self.next_key += 1;
         self.by_path.insert(path, key);
         self.files.insert(key, file);
+    }
+
+    /// Where a file was left, under this name or under another one that it had before. `None` while it is still read
+    /// under the other one.
+    fn known_marks(&self, path: &Path, bookmarks: &Bookmarks) -> Option<Vec<Mark>> {
+        let known = bookmarks.of(path);
+        let metadata = std::fs::metadata(path).ok();
+        let Some(id) = metadata.filter(|_| known.is_empty()).map(|it| FileId::of_metadata(&it))
+        else {
+            return Some(known);
+        };
+        if self.files().any(|file| file.holds(id)) {
+            return None;
+        }
+        let is_it = |mark: &&Mark| {
+            let opened = || File::open(path).and_then(|file| mark.is_in(&file)).unwrap_or(false);
+            mark.id == id && mark.offset > 0 && opened()
+        };
+        Some(self.ended.iter().rev().find(is_it).copied().into_iter().collect())
     }
 
     /// Watches the directories that tell of the files. Returns whether events may have been missed.
@@ -128,7 +161,33 @@ impl Roster {
         {
             warn!(path = %file.path().display(), "cannot be read: {problem}");
         }
-        file.retire(now);
+        let ended = file.retire(now);
+        self.remember(ended);
+    }
+
+    fn remember(&mut self, ended: Vec<Mark>) {
+        self.ended.extend(ended);
+        while self.ended.len() > MAX_ENDED {
+            self.ended.pop_front();
+        }
+    }
+
+    /// Forgets the files of patterns that are gone for good: each keeps a descriptor open and counts.
+    pub fn forget_gone(&mut self, now: Instant) {
+        let mut ended = Vec::new();
+        let configs = &self.configs;
+        self.files.retain(|_, file| {
+            let is_named = configs.iter().any(|config| config.path == file.path());
+            let stays = is_named || !file.is_over(now);
+            if !stays {
+                ended.extend(file.marks().last().copied());
+            }
+            stays
+        });
+        if !ended.is_empty() {
+            self.remember(ended);
+            self.arm();
+        }
     }
 
     /// Adds a path or a pattern. Returns the files that are new with it.
@@ -145,6 +204,8 @@ impl Roster {
         if self.configs.iter().any(|known| known.path == path) {
             return Err(format!("`{}` is watched already", path.display()));
         }
+        // What another pattern finds at this very moment is new all the same.
+        self.find(Appearance::Later, bookmarks, now);
         self.configs.push(config);
         let before = self.next_key;
         self.find(Appearance::AtStart, bookmarks, now);
@@ -170,7 +231,7 @@ impl Roster {
     ///
     /// # Errors
     /// Where it is not watched; says what is.
-    pub fn remove(&mut self, path: &Path) -> Result<Vec<PathBuf>, String> {
+    pub fn remove(&mut self, path: &Path) -> Result<BTreeMap<FileKey, Watched>, String> {
         if self.configs.iter().any(|known| known.path == path) {
             return Ok(self.forget(path));
         }
@@ -180,24 +241,25 @@ impl Roster {
         Err(format!("`{}` is not watched; watched: {known}", path.display()))
     }
 
-    /// Drops a configured path, with the files that no other one finds.
-    pub fn forget(&mut self, path: &Path) -> Vec<PathBuf> {
+    /// Drops a configured path, with the files that no other one is about.
+    pub fn forget(&mut self, path: &Path) -> BTreeMap<FileKey, Watched> {
         self.configs.retain(|known| known.path != path);
-        let wanted: Vec<PathBuf> = self
-            .configs
-            .iter()
-            .flat_map(|config| places::expand(&config.path, self.max_files).files)
-            .collect();
-        let mut removed = Vec::new();
-        self.files.retain(|_, file| {
-            let stays = wanted.iter().any(|path| path == file.path());
-            if !stays {
-                removed.push(file.path().to_path_buf());
-            }
-            stays
-        });
+        let configs = &self.configs;
+        let is_wanted = |file: &Watched| {
+            configs.iter().any(|config| places::is_about(&config.path, file.path()))
+        };
+        let files = std::mem::take(&mut self.files);
+        let (wanted, removed) = files.into_iter().partition(|(_, file)| is_wanted(file));
+        self.files = wanted;
         self.arm();
         removed
+    }
+
+    /// Watches a file again that was removed while lines of it are on their way.
+    pub fn take_back(&mut self, key: FileKey, file: Watched, config: WatchConfig) {
+        self.configs.push(config);
+        self.files.insert(key, file);
+        self.arm();
     }
 
     /// The events.
@@ -215,8 +277,7 @@ impl Roster {
         let patterns =
             self.configs.iter().filter(|config| places::pattern_directory(&config.path).is_some());
         let is_unmatched = |config: &&WatchConfig| {
-            let pattern = glob::Pattern::new(&config.path.to_string_lossy());
-            pattern.is_ok_and(|pattern| !self.files().any(|file| pattern.matches_path(file.path())))
+            !self.files().any(|file| places::is_about(&config.path, file.path()))
         };
         patterns.filter(is_unmatched).map(|config| config.path.display().to_string()).collect()
     }

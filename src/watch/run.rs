@@ -35,10 +35,20 @@ impl Run {
         self.first + self.under_way.len() as u64 - 1
     }
 
+    /// Adds a line that nobody waits for. Millions of them in a row take no more room than one.
+    pub fn push_settled(&mut self, generation: Generation, mark: Mark) {
+        match self.under_way.back_mut() {
+            Some(last) if last.is_settled && last.generation == generation => last.mark = mark,
+            Some(_) | None => {
+                let number = self.push(generation, mark);
+                self.settle(number);
+            }
+        }
+    }
+
     /// Adds a place where reading was put: settled at once, but not before the lines ahead of it.
     pub fn push_jump(&mut self, jump: Jump) {
-        let number = self.push(jump.generation, jump.mark);
-        self.settle(number);
+        self.push_settled(jump.generation, jump.mark);
     }
 
     /// Notes that a line is done with. Returns whether the bookmark moved.
@@ -107,6 +117,18 @@ mod tests {
         assert!(run.settle(numbers[2]));
         assert_eq!((heard(&run), run.under_way.len()), (vec![40], 0));
         assert!(!run.settle(numbers[2]), "settled once and for all");
+    }
+
+    #[test]
+    fn millions_of_settled_lines_take_the_room_of_one() {
+        let mut run = Run::default();
+        let first = run.push(0, mark(10));
+        for n in 0..1_000 {
+            run.push_settled(0, mark(11 + n));
+        }
+        assert_eq!(run.under_way.len(), 2);
+        run.settle(first);
+        assert_eq!(heard(&run), [1_010]);
     }
 
     #[test]

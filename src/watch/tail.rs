@@ -18,9 +18,9 @@ use crate::config::OnRewrite;
 /// takes a moment.
 const RETIRED_FOR: Duration = Duration::from_secs(5);
 
-/// How many rotated texts are held open at once: more than one rotation in [`RETIRED_FOR`] is rare, hundreds are a
-/// program gone wild.
-const MAX_RETIRED: usize = 4;
+/// How many rotated texts are held open at once, unread ones included: more rotations than this while nobody listens
+/// are a program gone wild.
+const MAX_RETIRED: usize = 32;
 
 /// Counts the texts that one path has had.
 pub type Generation = u64;
@@ -80,8 +80,29 @@ pub struct Tail {
 struct Held {
     text: Text,
     generation: Generation,
-    /// When it is let go; `None` for the one at the path.
+    /// When it is let go, if it is read to its end by then; `None` for the one at the path.
     retired_until: Option<Instant>,
+    /// The size at which reading last met its end.
+    ended_at: Option<u64>,
+}
+
+impl Held {
+    /// Whether everything in it was read, but for a last line without an end.
+    fn is_drained(&self) -> bool {
+        let met_its_end = self.ended_at.is_some() && self.text.size().ok() == self.ended_at;
+        met_its_end || self.text.n_unread().is_ok_and(|n_unread| n_unread == 0)
+    }
+}
+
+/// What [`Tail::next_line`] found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A line.
+    Line(Line),
+    /// Nothing now.
+    Nothing,
+    /// Much was passed over, and there is more: others first.
+    More,
 }
 
 impl Tail {
@@ -129,7 +150,7 @@ impl Tail {
         let was_gone = std::mem::replace(&mut self.is_gone, false);
         let Some(held) = self.texts.back_mut() else { return self.adopt(file, now) };
         if FileId::of(&file)? == held.text.id() {
-            return held.text.verify();
+            return held.text.verify(now);
         }
         if held.text.goes_on_in(&file)? {
             let offset = held.text.offset();
@@ -149,12 +170,18 @@ impl Tail {
     ///
     /// # Errors
     /// Where the file cannot be read.
-    pub fn next_line(&mut self, block: &mut Vec<u8>) -> io::Result<Option<Line>> {
+    pub fn next_line(&mut self, block: &mut Vec<u8>, now: Instant) -> io::Result<Next> {
         let mut idx = 0;
         while let Some(held) = self.texts.get_mut(idx) {
-            match held.text.next_line(block)? {
-                Found::Line(raw) => return Ok(Some(Line { raw, generation: held.generation })),
-                Found::End => idx += 1,
+            match held.text.next_line(block, now)? {
+                Found::Line(raw) => {
+                    return Ok(Next::Line(Line { raw, generation: held.generation }));
+                }
+                Found::More => return Ok(Next::More),
+                Found::End => {
+                    held.ended_at = held.text.size().ok();
+                    idx += 1;
+                }
                 Found::Rewritten if held.retired_until.is_some() => {
                     self.texts.remove(idx);
                 }
@@ -166,14 +193,33 @@ impl Tail {
                 }
             }
         }
-        Ok(None)
+        Ok(Next::Nothing)
     }
 
-    /// Lets go of texts that were rotated away long enough ago. Returns whether one was let go.
-    pub fn retire(&mut self, now: Instant) -> bool {
-        let n_before = self.texts.len();
-        self.texts.retain(|held| held.retired_until.is_none_or(|until| until > now));
-        self.texts.len() < n_before
+    /// Lets go of texts that were rotated away long enough ago and are read to their ends. Returns where reading of
+    /// them ended.
+    pub fn retire(&mut self, now: Instant) -> Vec<Mark> {
+        let is_over =
+            |held: &Held| held.retired_until.is_some_and(|until| until <= now) && held.is_drained();
+        let ended = self.texts.iter().filter(|held| is_over(held)).map(|held| held.text.mark());
+        let ended = ended.collect();
+        self.texts.retain(|held| !is_over(held));
+        ended
+    }
+
+    /// When what looks like another text is to be looked at again.
+    pub fn decided_at(&self) -> Option<Instant> {
+        self.texts.iter().filter_map(|held| held.text.decided_at()).min()
+    }
+
+    /// Whether this file is one of the texts that are held.
+    pub fn holds(&self, id: FileId) -> bool {
+        self.texts.iter().any(|held| held.text.id() == id)
+    }
+
+    /// Whether everything in every text was read.
+    pub fn is_drained(&self) -> bool {
+        self.texts.iter().all(Held::is_drained)
     }
 
     /// The places where reading was put since the last call, in order.
@@ -245,9 +291,10 @@ impl Tail {
         let generation = self.next_generation;
         self.next_generation += 1;
         self.jumps.push(Jump { generation, mark: text.mark() });
-        self.texts.push_back(Held { text, generation, retired_until });
+        self.texts.push_back(Held { text, generation, retired_until, ended_at: None });
         if self.texts.len() > MAX_RETIRED + 1 {
-            self.texts.pop_front();
+            let drained = self.texts.iter().position(Held::is_drained);
+            self.texts.remove(drained.unwrap_or(0));
         }
     }
 }

@@ -1,15 +1,23 @@
 //! One open text: reads it in blocks, cuts it into lines, and notices when it is no longer the same text.
 //!
-//! Knows nothing of paths, rotation, clocks or what a line is for.
+//! Knows nothing of paths, rotation or what a line is for; the time is an argument.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
 
 use super::continuity::{FileId, Mark, WINDOW, last, read_at, window_before};
 
 /// How much is read at once. A backlog is read block by block as its lines are taken, so this bounds its memory.
 const BLOCK: usize = 32 * 1_024;
+
+/// How much is read for one line at most before others have their turn: a megabyte without a newline.
+const BLOCKS_PER_TURN: usize = 32;
+
+/// A program that saves in place truncates the file and writes it again a moment later. What looks like another text
+/// is looked at once more after this time, before it counts as one.
+const GRACE: Duration = Duration::from_millis(50);
 
 /// A complete line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +39,8 @@ pub enum Found {
     End,
     /// What stands before the position has changed: this is another text now.
     Rewritten,
+    /// A part of a line that is too long was passed over; there is more.
+    More,
 }
 
 /// A text and the position in it.
@@ -48,8 +58,8 @@ pub struct Text {
     /// The beginning of a line that is too long, while the rest of it is passed over.
     head: Option<Vec<u8>>,
     max_line_bytes: usize,
-    /// What stands before the position was seen to have changed.
-    is_rewritten: bool,
+    /// Since when something else stands before the position.
+    suspect_since: Option<Instant>,
 }
 
 impl Text {
@@ -71,7 +81,7 @@ impl Text {
             scanned: position,
             head: None,
             max_line_bytes,
-            is_rewritten: false,
+            suspect_since: None,
         })
     }
 
@@ -120,18 +130,38 @@ impl Text {
     /// Where the kernel does not tell the size.
     pub fn n_unread(&self) -> io::Result<u64> {
         let n_beyond = self.file.metadata()?.len().saturating_sub(self.offset());
-        Ok(n_beyond.max(u64::from(self.is_rewritten)))
+        Ok(n_beyond.max(u64::from(self.suspect_since.is_some())))
     }
 
     /// Looks whether what was read still stands there: a text may be rewritten at equal size.
     ///
     /// # Errors
     /// Where the file cannot be read.
-    pub fn verify(&mut self) -> io::Result<()> {
+    pub fn verify(&mut self, now: Instant) -> io::Result<()> {
         let known = last(&self.bytes, WINDOW);
         let read_to = self.base + self.bytes.len() as u64;
-        self.is_rewritten |= window_before(&self.file, read_to, known.len())? != known;
+        let is_same = window_before(&self.file, read_to, known.len())? == known;
+        self.suspect_since = if is_same { None } else { Some(self.suspect_since.unwrap_or(now)) };
         Ok(())
+    }
+
+    /// When a suspicion is to be looked at again; `None` where there is none.
+    pub fn decided_at(&self) -> Option<Instant> {
+        self.suspect_since.map(|since| since + GRACE)
+    }
+
+    /// The size of the file.
+    ///
+    /// # Errors
+    /// Where the kernel does not tell.
+    pub fn size(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    /// What a difference means: for a moment nothing, then that this is another text.
+    fn suspect(&mut self, now: Instant) -> Found {
+        let since = *self.suspect_since.get_or_insert(now);
+        if now.duration_since(since) >= GRACE { Found::Rewritten } else { Found::End }
     }
 
     /// Whether a name still leads to the file.
@@ -161,13 +191,10 @@ impl Text {
     ///
     /// # Errors
     /// Where the file cannot be read.
-    pub fn next_line(&mut self, block: &mut Vec<u8>) -> io::Result<Found> {
-        loop {
+    pub fn next_line(&mut self, block: &mut Vec<u8>, now: Instant) -> io::Result<Found> {
+        for _ in 0..BLOCKS_PER_TURN {
             if let Some(line) = self.take_line() {
                 return Ok(Found::Line(line));
-            }
-            if self.is_rewritten {
-                return Ok(Found::Rewritten);
             }
             self.pass_over_long_line();
             let n_known = self.bytes.len().min(WINDOW);
@@ -176,8 +203,9 @@ impl Text {
             // One call reads what is known and what is new, so that nobody can change the text in between.
             let n_read = read_at(&self.file, block, read_to - n_known as u64)?;
             if n_read < n_known || block[..n_known] != *last(&self.bytes, n_known) {
-                return Ok(Found::Rewritten);
+                return Ok(self.suspect(now));
             }
+            self.suspect_since = None;
             if n_read == n_known {
                 self.shrink();
                 return Ok(Found::End);
@@ -185,6 +213,7 @@ impl Text {
             self.forget();
             self.bytes.extend_from_slice(&block[n_known..n_read]);
         }
+        Ok(Found::More)
     }
 
     fn take_line(&mut self) -> Option<RawLine> {

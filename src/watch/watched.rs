@@ -5,12 +5,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::bookmarks::Bookmarks;
-use super::continuity::Mark;
+use super::continuity::{FileId, Mark};
 use super::run::{LineNumber, Run};
-use super::tail::{Begin, Tail, TailSettings};
+use super::tail::{Begin, Next, Tail, TailSettings};
 use crate::config::{Start, WatchConfig};
 use crate::queue::Order;
 use crate::speech::{Lane, Manner, Source};
@@ -26,7 +25,7 @@ pub struct Defaults {
     /// Pitch of everything.
     pub pitch: f32,
     /// How long a line may wait.
-    pub max_age: Option<std::time::Duration>,
+    pub max_age: Option<Duration>,
     /// A longer line is cut.
     pub max_line_bytes: usize,
 }
@@ -49,6 +48,23 @@ pub struct Spoken {
     pub number: LineNumber,
 }
 
+/// What [`Watched::next_line`] found.
+#[derive(Debug)]
+pub enum Taken {
+    /// A line.
+    Line(Spoken),
+    /// Nothing now.
+    Nothing,
+    /// Much was passed over, and there is more: others first.
+    More,
+}
+
+/// How many blank lines are passed over before others have their turn.
+const BLANK_LINES_PER_TURN: usize = 1_000;
+
+/// A file that a pattern found, and that is gone for so long, is forgotten.
+const GONE_FOR: Duration = Duration::from_secs(5);
+
 /// One watched file.
 #[derive(Debug)]
 pub struct Watched {
@@ -66,20 +82,21 @@ pub struct Watched {
     /// Bytes taken from the tail so far, for the backlog's order.
     n_taken: u64,
     n_cut_lines: u64,
+    gone_since: Option<Instant>,
 }
 
 impl Watched {
-    /// Begins to watch a file, with a first look at it.
+    /// Begins to watch a file, with a first look at it; `known` is where an earlier life left it.
     pub fn begin(
         path: PathBuf,
         config: WatchConfig,
         defaults: Defaults,
-        bookmarks: &Bookmarks,
+        known: Vec<Mark>,
         appearance: Appearance,
         now: Instant,
     ) -> Self {
         let resume = match config.start {
-            Start::Resume | Start::Beginning => bookmarks.of(&path),
+            Start::Resume | Start::Beginning => known,
             Start::End => Vec::new(),
         };
         let begin = match (appearance, config.start) {
@@ -99,6 +116,7 @@ impl Watched {
             problem: None,
             n_taken: 0,
             n_cut_lines: 0,
+            gone_since: None,
         };
         watched.look(now);
         watched
@@ -112,6 +130,8 @@ impl Watched {
             None => self.begin_tail(now),
         };
         self.problem = looked.err().map(|error| error.to_string());
+        let exists = self.tail.as_ref().is_none_or(Tail::exists);
+        self.gone_since = if exists { None } else { Some(self.gone_since.unwrap_or(now)) };
         self.note_jumps();
     }
 
@@ -125,35 +145,60 @@ impl Watched {
         Ok(())
     }
 
-    /// A text that was rotated away is let go after a while. Returns whether the bookmark changed.
-    pub fn retire(&mut self, now: Instant) -> bool {
-        let Some(tail) = &mut self.tail else { return false };
-        tail.retire(now);
-        tail.oldest_generation().is_some_and(|oldest| self.run.forget_before(oldest))
+    /// A text that was rotated away is let go after a while. Returns where reading of it ended.
+    pub fn retire(&mut self, now: Instant) -> Vec<Mark> {
+        let Some(tail) = &mut self.tail else { return Vec::new() };
+        let ended = tail.retire(now);
+        if let Some(oldest) = tail.oldest_generation() {
+            self.run.forget_before(oldest);
+        }
+        ended
+    }
+
+    /// When what looks like another text is to be looked at again.
+    pub fn decided_at(&self) -> Option<Instant> {
+        self.tail.as_ref()?.decided_at()
+    }
+
+    /// Whether this file is one of the texts that are held for the path.
+    pub fn holds(&self, id: FileId) -> bool {
+        self.tail.as_ref().is_some_and(|tail| tail.holds(id))
+    }
+
+    /// Whether the file is gone for good, and nothing of it is still to be said.
+    pub fn is_over(&self, now: Instant) -> bool {
+        self.gone_since.is_some_and(|since| now.duration_since(since) >= GONE_FOR)
+            && self.is_settled()
+            && self.tail.as_ref().is_none_or(Tail::is_drained)
     }
 
     /// Takes the next line that has something in it.
-    pub fn next_line(&mut self, block: &mut Vec<u8>) -> Option<Spoken> {
-        loop {
-            let taken = self.tail.as_mut()?.next_line(block);
+    pub fn next_line(&mut self, block: &mut Vec<u8>, now: Instant) -> Taken {
+        for _ in 0..BLANK_LINES_PER_TURN {
+            let Some(tail) = &mut self.tail else { return Taken::Nothing };
+            let taken = tail.next_line(block, now);
             self.note_jumps();
             let line = match taken {
-                Ok(line) => line?,
+                Ok(Next::Line(line)) => line,
+                Ok(Next::Nothing) => return Taken::Nothing,
+                Ok(Next::More) => return Taken::More,
                 Err(error) => {
                     self.problem = Some(error.to_string());
-                    return None;
+                    return Taken::Nothing;
                 }
             };
             self.n_taken += line.raw.bytes.len() as u64 + 1;
             self.n_cut_lines += u64::from(line.raw.was_cut);
-            let number = self.run.push(line.generation, line.raw.mark);
             let text = text_of(&line.raw.bytes);
             if text.trim().is_empty() {
-                self.run.settle(number); // nobody waits to hear a blank line
+                // Nobody waits to hear a blank line.
+                self.run.push_settled(line.generation, line.raw.mark);
                 continue;
             }
-            return Some(Spoken { order: self.order(text), number });
+            let number = self.run.push(line.generation, line.raw.mark);
+            return Taken::Line(Spoken { order: self.order(text), number });
         }
+        Taken::More
     }
 
     fn order(&self, text: Arc<str>) -> Order {

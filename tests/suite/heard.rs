@@ -364,3 +364,37 @@ fn lines_without_any_sound_do_not_pile_up_behind_a_held_one() {
     rig.wait_idle();
     assert_eq!(rig.status().queue.n_not_spoken, 5_000);
 }
+
+#[test]
+fn a_file_that_is_saved_in_place_is_not_read_again_and_a_rewritten_one_is_read_whole() {
+    let rig = Rig::start("[[watch]]\npath = \"$HOME/a.txt\"\n");
+    rig.append("a.txt", "one\ntwo\n");
+    rig.wait_idle();
+    for n in 0..20 {
+        // as editors do: truncate, write all, with a line more
+        let text = std::fs::read_to_string(rig.path("a.txt")).unwrap() + &format!("line{n}\n");
+        std::fs::write(rig.path("a.txt"), text).unwrap();
+        rig.wait_idle();
+    }
+    let heard = rig.heard();
+    assert_eq!(heard.len(), 22, "{heard:?}");
+    std::fs::write(rig.path("a.txt"), "uno\ndos\ntres\n").unwrap();
+    rig.wait_idle();
+    assert_eq!(rig.heard()[22..], ["uno", "dos", "tres"]);
+}
+
+#[test]
+fn a_file_renamed_within_a_pattern_is_not_read_again() {
+    let rig = Rig::start("[[watch]]\npath = \"$HOME/*.txt\"\n");
+    rig.append("a.txt", "one\ntwo\n");
+    rig.wait_idle();
+    std::fs::rename(rig.path("a.txt"), rig.path("b.txt")).unwrap();
+    rig.append("b.txt", "three\n");
+    // Until the old name is given up, the file is read under it.
+    rig.wait_until("the new name", |status| {
+        status.watch.files.iter().map(|file| file.path.ends_with("b.txt")).eq([true])
+    });
+    rig.append("b.txt", "four\n");
+    rig.wait_idle();
+    assert_eq!(rig.heard(), ["one", "two", "three", "four"]);
+}

@@ -140,3 +140,18 @@ fn a_reader_who_hangs_up_while_waiting_is_forgotten() {
     rig.ask(&Request::Resume);
     rig.wait_idle();
 }
+
+#[test]
+fn one_who_has_said_all_he_has_to_say_is_heard_and_answered() {
+    let rig = Rig::start("");
+    for n in 0..50 {
+        let mut stream = connect(&rig);
+        let request = format!("{{\"say\":{{\"text\":\"line {n}\",\"wait\":true}}}}\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains("spoken"), "{n}: {answer}");
+    }
+    assert_eq!(rig.history().len(), 50);
+}

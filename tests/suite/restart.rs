@@ -1,5 +1,6 @@
 //! What a restart keeps, and what a stop does to the line in the air.
 
+use speakerd::control::protocol::{Request, WaitIdle, WatchRequest};
 use speakerd::speech::Outcome;
 
 use crate::support::program::Home;
@@ -36,7 +37,7 @@ fn a_skipped_line_is_not_spoken_after_a_restart() {
     let mut rig = Rig::start(WATCHED);
     rig.append("a.txt", &format!("{}\n", "a".repeat(100)));
     rig.wait_until("it to sound", |status| status.playback.speaking.is_some());
-    rig.ask(&speakerd::control::protocol::Request::Skip);
+    rig.ask(&Request::Skip);
     rig.wait_idle();
     assert_eq!(rig.outcomes()[0].1, Outcome::Skipped);
     rig.restart();
@@ -58,8 +59,47 @@ fn a_stop_takes_no_longer_than_its_limit_and_the_cut_line_comes_again() {
     rig.restart_stopped();
     let again = rig.wait_until("it to sound again", |status| status.playback.speaking.is_some());
     assert_eq!(again.queue.n_open, 1);
-    rig.ask(&speakerd::control::protocol::Request::Skip);
+    rig.ask(&Request::Skip);
     rig.wait_idle();
+}
+
+#[test]
+fn a_stop_with_a_large_backlog_is_quick_and_says_that_not_everything_was_said() {
+    let mut rig = Rig::start(WATCHED);
+    rig.card.set_broken(true);
+    rig.append("a.txt", &"a line of many\n".repeat(100_000));
+    rig.append("a.txt", &"\n".repeat(1_000_000));
+    rig.wait_until("a full queue", |status| status.queue.n_ordinary > 60);
+    let waiting = std::thread::spawn({
+        let mut client = rig.client();
+        move || client.ask(&Request::WaitIdle(WaitIdle::default()))
+    });
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    let begun = std::time::Instant::now();
+    rig.stop().unwrap();
+    assert!(begun.elapsed().as_secs_f64() < 5.0, "{:?}", begun.elapsed());
+    let refused = waiting.join().unwrap().unwrap_err();
+    assert!(refused.to_string().contains("stopping"), "{refused}");
+}
+
+#[test]
+fn a_removed_file_is_not_read_again_for_what_was_on_its_way() {
+    let rig = Rig::start("");
+    rig.append("a.txt", "");
+    rig.watch("a.txt");
+    rig.ask(&Request::Pause);
+    rig.append("a.txt", "one\ntwo\n");
+    rig.wait_until("both", |status| status.queue.n_open == 2);
+    let remove = Request::Watch(WatchRequest::Remove { path: rig.path("a.txt") });
+    rig.ask(&remove);
+    rig.watch("a.txt"); // while they are on their way
+    rig.ask(&remove);
+    rig.ask(&Request::Resume);
+    rig.wait_idle();
+    rig.watch("a.txt"); // and when they were heard
+    rig.append("a.txt", "three\n");
+    rig.wait_idle();
+    assert_eq!(rig.heard(), ["one", "two", "three"]);
 }
 
 #[test]

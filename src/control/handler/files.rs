@@ -114,10 +114,16 @@ impl Handler {
             }
         }
         let left = limit.saturating_sub(clock::now().duration_since(begun));
-        let is_idle =
-            |status: &Status| status.watch.n_unread_files == 0 && status.queue.n_open == 0;
+        let is_idle = |status: &Status| {
+            let is_done = status.watch.n_unread_files == 0 && status.queue.n_open == 0;
+            is_done || status.daemon.stopping
+        };
         // tokio has no timer for ever; ten years will do.
-        if self.board.wait_until(left.min(Duration::from_secs(315_360_000)), is_idle).await {
+        let came = self.board.wait_until(left.min(Duration::from_secs(315_360_000)), is_idle).await;
+        if self.board.snapshot().daemon.stopping {
+            return refuse(RefusalCode::Stopping, "the daemon is stopping");
+        }
+        if came {
             Ok(Response::Handled)
         } else {
             let n_open = self.board.snapshot().queue.n_open;

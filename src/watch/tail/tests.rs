@@ -52,11 +52,18 @@ impl Rig {
     /// Looks, then reads to the end.
     fn read(&mut self) -> Vec<String> {
         self.tail.look(self.now).unwrap();
-        std::iter::from_fn(|| self.next_line()).collect()
+        let mut lines: Vec<_> = std::iter::from_fn(|| self.next_line()).collect();
+        if let Some(decided) = self.tail.decided_at() {
+            self.now = decided;
+            lines.extend(std::iter::from_fn(|| self.next_line()));
+        }
+        lines
     }
 
     fn next_line(&mut self) -> Option<String> {
-        let line = self.tail.next_line(&mut Vec::new()).unwrap()?;
+        let Next::Line(line) = self.tail.next_line(&mut Vec::new(), self.now).unwrap() else {
+            return None;
+        };
         self.marks = vec![line.raw.mark];
         Some(String::from_utf8(line.raw.bytes).unwrap())
     }
@@ -104,10 +111,22 @@ fn a_rotated_file_is_read_to_its_end_and_polled_for_late_writers() {
     rig.append("a.log.1", "late\n");
     assert_eq!(rig.read(), ["late"]);
     rig.now += RETIRED_FOR;
-    assert!(rig.tail.retire(rig.now));
+    assert_eq!(rig.tail.retire(rig.now).len(), 1);
     rig.append("a.log.1", "too late\n");
     rig.append("a.log", "four\n");
     assert_eq!(rig.read(), ["four"]);
+}
+
+#[test]
+fn a_rotated_file_is_held_until_it_is_read_however_long_that_takes() {
+    let mut rig = Rig::new("one\n");
+    rig.rename("a.log", "a.log.1");
+    rig.write("a.log", "two\n");
+    rig.tail.look(rig.now).unwrap();
+    rig.now += 10 * RETIRED_FOR;
+    assert_eq!(rig.tail.retire(rig.now), [], "nobody had room for its lines yet");
+    assert_eq!(rig.read(), ["one", "two"]);
+    assert_eq!(rig.tail.retire(rig.now).len(), 1);
 }
 
 #[test]

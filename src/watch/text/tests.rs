@@ -1,4 +1,5 @@
 use super::*;
+use crate::clock::now;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -28,10 +29,11 @@ impl Written {
 /// All lines up to the end; panics where the text was rewritten.
 fn lines(text: &mut Text) -> Vec<RawLine> {
     let mut block = Vec::new();
-    std::iter::from_fn(|| match text.next_line(&mut block).unwrap() {
+    std::iter::from_fn(|| match text.next_line(&mut block, now()).unwrap() {
         Found::Line(line) => Some(line),
         Found::End => None,
         Found::Rewritten => panic!("rewritten"),
+        Found::More => panic!("more than a turn"),
     })
     .collect()
 }
@@ -82,22 +84,44 @@ fn a_line_that_is_too_long_is_cut_and_its_end_is_found() {
 }
 
 #[test]
-fn megabytes_without_a_newline_take_no_memory_and_move_no_bookmark() {
+fn megabytes_without_a_newline_take_no_memory_and_others_have_their_turn() {
     let written = Written::new(&vec![b'x'; 20 << 20]);
     let mut text = written.text(0, 1_000);
-    assert_eq!(lines(&mut text), []);
+    let mut block = Vec::new();
+    let mut n_turns = 0;
+    while text.next_line(&mut block, now()).unwrap() == Found::More {
+        n_turns += 1;
+    }
+    assert!(n_turns >= 19, "{n_turns}");
     assert!(text.bytes.capacity() <= 4 * (WINDOW + BLOCK), "{}", text.bytes.capacity());
 }
 
 #[test]
-fn a_text_that_changed_before_the_position_is_noticed_at_equal_size_too() {
+fn a_text_that_changed_before_the_position_is_another_one_after_a_moment() {
+    let written = Written::new(b"one\ntwo\n");
+    for content in [&b"uno\ndos\n"[..], b""] {
+        std::fs::write(&written.path, b"one\ntwo\n").unwrap();
+        let mut text = written.text(0, 100);
+        assert_eq!(texts(&mut text), ["one", "two"]);
+        std::fs::write(&written.path, content).unwrap();
+        let (mut block, now) = (Vec::new(), now());
+        assert_eq!(text.next_line(&mut block, now).unwrap(), Found::End, "suspected");
+        let decided = text.decided_at().unwrap();
+        assert_eq!(text.next_line(&mut block, decided).unwrap(), Found::Rewritten);
+    }
+}
+
+#[test]
+fn a_text_that_is_back_in_a_moment_was_only_being_saved() {
     let written = Written::new(b"one\ntwo\n");
     let mut text = written.text(0, 100);
     assert_eq!(texts(&mut text), ["one", "two"]);
-    std::fs::write(&written.path, b"uno\ndos\n").unwrap();
-    assert_eq!(text.next_line(&mut Vec::new()).unwrap(), Found::Rewritten);
     std::fs::write(&written.path, b"").unwrap();
-    assert_eq!(text.next_line(&mut Vec::new()).unwrap(), Found::Rewritten);
+    text.verify(now()).unwrap();
+    assert!(text.decided_at().is_some() && text.n_unread().unwrap() > 0);
+    std::fs::write(&written.path, b"one\ntwo\nthree\n").unwrap();
+    assert_eq!(texts(&mut text), ["three"]);
+    assert_eq!(text.decided_at(), None);
 }
 
 #[test]
@@ -116,7 +140,7 @@ fn the_end_is_behind_the_last_complete_line() {
 fn another_file_goes_on_only_with_the_same_text() {
     let written = Written::new(b"one\ntwo\nthree\n");
     let mut text = written.text(0, 100);
-    let Found::Line(_) = text.next_line(&mut Vec::new()).unwrap() else { panic!("no line") };
+    let Found::Line(_) = text.next_line(&mut Vec::new(), now()).unwrap() else { panic!("no line") };
     for (other, goes_on) in [
         (&b"one\ntwo\nthree\nfour\n"[..], true),
         (b"one\ntwo\nthree\n", true),
