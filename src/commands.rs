@@ -62,14 +62,18 @@ fn run(command: Command) -> anyhow::Result<()> {
 }
 
 fn run_daemon(arguments: &Run, paths: Paths) -> anyhow::Result<()> {
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let mut config = Config::load(arguments.config.as_deref(), &paths, environment)?;
+    let mut config = Config::load(arguments.config.as_deref(), &paths, environment())?;
     let here = std::env::current_dir().context("cannot tell the current directory")?;
     for path in &arguments.watch {
         config.watch.push(RawWatch::of(path.clone()).check(&paths, &here)?);
     }
     daemon::run(config, paths)
+}
+
+/// The environment as far as it is text; what is not cannot be a setting of ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

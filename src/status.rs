@@ -47,8 +47,6 @@ pub struct WatchStatus {
     pub files: Vec<WatchedFile>,
     /// Configured patterns that no file matches yet.
     pub unmatched: Vec<String>,
-    /// How many requests to look at every file were carried out.
-    pub n_looks: u64,
     /// Files that have lines nobody has read yet.
     pub n_unread_files: usize,
     /// What is wrong with watching as a whole.

@@ -261,7 +261,6 @@ impl Watch {
                 WatchCommand::Look(reply) => {
                     self.look_at_everything(now);
                     self.read_on();
-                    self.board.modify(|status| status.watch.n_looks += 1);
                     reply();
                 }
                 WatchCommand::Clear(name, through, reply) => {

@@ -22,9 +22,7 @@ pub fn run(command: &Command, paths: &Paths) -> anyhow::Result<()> {
 }
 
 fn check(file: Option<&Path>, paths: &Paths) -> anyhow::Result<()> {
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let config = Config::load(file, paths, environment)?;
+    let config = Config::load(file, paths, super::environment())?;
     match &config.file {
         Some(file) => {
             let watched = plural(config.watch.len(), "path is", "paths are");
