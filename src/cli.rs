@@ -37,7 +37,7 @@ pub enum Command {
     Say(Say),
     /// Skip what is being said.
     Skip,
-    /// Drop everything that waits, and stop what is being said.
+    /// Drop everything that waits, in the files as well, and stop what is being said.
     Clear(Clear),
     /// Hold the sound where it is.
     Pause,

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, never, unbounded};
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::clock;
 use crate::config::{Config, WatchConfig};
@@ -55,8 +55,9 @@ pub enum WatchCommand {
     Remove(PathBuf, Box<dyn FnOnce(Result<Vec<PathBuf>, String>) + Send>),
     /// Look at every file now; answered when that was done and the status tells what is unread.
     Look(Box<dyn FnOnce() + Send>),
-    /// Clear one source: everything of it that is on its way.
-    Clear(String, u64, Box<dyn FnOnce(bool) + Send>),
+    /// Clear one file, or all: what is on its way up to that id, and what was not read yet. Answered with whether there
+    /// is such a file.
+    Clear(Option<String>, u64, Box<dyn FnOnce(bool) + Send>),
 }
 
 /// What a line's ticket sends back.
@@ -264,18 +265,29 @@ impl Watch {
                     reply();
                 }
                 WatchCommand::Clear(name, through, reply) => {
-                    let source = self
-                        .roster
-                        .files()
-                        .map(Watched::source)
-                        .find(|source| source.name() == name);
-                    if let Some(source) = source {
-                        source.clear_through(through);
-                    }
-                    reply(source.is_some());
+                    reply(self.clear(name.as_deref(), through));
                 }
             }
         }
+    }
+
+    /// Clears one file, or all of them. What waits in a file is passed over without being read: it may be a gigabyte.
+    fn clear(&mut self, name: Option<&str>, through: u64) -> bool {
+        // What was read while the request was on its way is cleared as well.
+        let issued = self.intake.as_ref().map_or(through, |intake| intake.view().last_issued());
+        let cleared = self.roster.keys_named(name);
+        for key in &cleared {
+            let Some(file) = self.roster.get_mut(*key) else { continue };
+            file.source().clear_through(issued.max(through));
+            let n_bytes = file.skip_to_end();
+            if n_bytes > 0 {
+                info!(path = %file.path().display(), n_bytes, "cleared unread");
+            }
+        }
+        self.note_all(&cleared);
+        self.save();
+        self.publish();
+        !cleared.is_empty()
     }
 
     fn add(&mut self, config: WatchConfig, now: Instant) -> Result<Vec<PathBuf>, String> {

@@ -40,7 +40,7 @@ pub enum Request {
     Say(Say),
     /// Stop what sounds, or what would sound next, and go on with the following.
     Skip,
-    /// Drop everything that waits and stop what sounds.
+    /// Drop everything that waits, what was not read from the files yet included, and stop what sounds.
     Clear(Clear),
     /// Hold the sound where it is.
     Pause,

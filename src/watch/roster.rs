@@ -302,6 +302,12 @@ impl Roster {
         self.files.values()
     }
 
+    /// The keys of the files of that source, or of all.
+    pub fn keys_named(&self, name: Option<&str>) -> Vec<FileKey> {
+        let is_meant = |file: &Watched| name.is_none_or(|name| file.source().name() == name);
+        self.files.iter().filter(|(_, file)| is_meant(file)).map(|(key, _)| *key).collect()
+    }
+
     /// The keys of all files.
     pub fn keys(&self) -> Vec<FileKey> {
         self.files.keys().copied().collect()

@@ -196,6 +196,20 @@ impl Tail {
         Ok(Next::Nothing)
     }
 
+    /// Passes over everything that was not read, in all texts. A line that is being written is read when it is complete.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn skip_to_end(&mut self) -> io::Result<()> {
+        let Some(current) = self.texts.back() else { return Ok(()) };
+        let file = current.text.file().try_clone()?;
+        let text = Text::open_at_end(file, self.settings.max_line_bytes)?;
+        // A text that was rotated away has late writers at most: it is let go.
+        self.texts.clear();
+        self.hold(text, None);
+        Ok(())
+    }
+
     /// Lets go of texts that were rotated away long enough ago and are read to their ends. Returns where reading of
     /// them ended.
     pub fn retire(&mut self, now: Instant) -> Vec<Mark> {

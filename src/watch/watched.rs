@@ -155,6 +155,23 @@ impl Watched {
         ended
     }
 
+    /// Passes over everything that was not read. Returns how many bytes that was.
+    pub fn skip_to_end(&mut self) -> u64 {
+        let (_, n_unread) = self.progress();
+        if n_unread == 0 {
+            return 0;
+        }
+        let skipped = self.tail.as_mut().map_or(Ok(()), Tail::skip_to_end);
+        self.note_jumps();
+        match skipped {
+            Ok(()) => n_unread - self.progress().1.min(n_unread),
+            Err(error) => {
+                self.problem = Some(error.to_string());
+                0
+            }
+        }
+    }
+
     /// When what looks like another text is to be looked at again.
     pub fn decided_at(&self) -> Option<Instant> {
         self.tail.as_ref()?.decided_at()

@@ -398,3 +398,28 @@ fn a_file_renamed_within_a_pattern_is_not_read_again() {
     rig.wait_idle();
     assert_eq!(rig.heard(), ["one", "two", "three", "four"]);
 }
+
+#[test]
+fn a_clear_reaches_what_still_waits_in_the_files() {
+    let mut rig =
+        Rig::start("[[watch]]\npath = \"$HOME/flood.txt\"\n[[watch]]\npath = \"$HOME/calm.txt\"\n");
+    let flood = "a flood of lines\n".repeat(10_000);
+    rig.append("flood.txt", &flood);
+    rig.wait_until("it to sound", |status| status.playback.speaking.is_some());
+    rig.append("calm.txt", "calm\n");
+    let source = Some(rig.path("flood.txt").display().to_string());
+    rig.ask(&Request::Clear(Clear { source }));
+    rig.wait_idle();
+    assert_eq!(rig.outcomes().last().unwrap(), &("calm".to_owned(), Outcome::Spoken));
+    rig.append("flood.txt", &flood);
+    rig.wait_until("it to sound", |status| status.playback.speaking.is_some());
+    rig.ask(&Request::Clear(Clear::default()));
+    rig.append("flood.txt", "after\n");
+    rig.wait_idle();
+    assert_eq!(rig.heard().last().unwrap(), "after");
+    let n_spoken = rig.status().queue.n_spoken;
+    assert!(n_spoken < 20, "{n_spoken}");
+    rig.restart();
+    rig.wait_idle();
+    assert_eq!(rig.outcomes(), [], "what was cleared stays cleared");
+}

@@ -20,24 +20,36 @@ const LOOK_LIMIT: Duration = Duration::from_secs(10);
 impl Handler {
     pub(super) async fn clear(&self, clear: Clear) -> Reply {
         let through = self.queue.last_issued();
-        let Some(name) = clear.source else {
-            self.steering.clear_through(through);
-            return Ok(Response::Handled);
-        };
-        if name == CONTROL_SOURCE {
+        if clear.source.as_deref() == Some(CONTROL_SOURCE) {
             self.source.clear_through(through);
-        } else {
-            let (tell, told) = oneshot::channel();
-            let reply = Box::new(move |known| {
-                let _hung_up = tell.send(known);
-            });
-            self.ask_watch(WatchCommand::Clear(name.clone(), through, reply))?;
-            if !told.await.unwrap_or(false) {
+            return Ok(self.silence(CONTROL_SOURCE));
+        }
+        let name = clear.source;
+        if name.is_none() {
+            self.steering.clear_through(through);
+        }
+        let (tell, told) = oneshot::channel();
+        let reply = Box::new(move |known| {
+            let _hung_up = tell.send(known);
+        });
+        self.ask_watch(WatchCommand::Clear(name.clone(), through, reply))?;
+        let is_known = told.await.unwrap_or(false);
+        match name {
+            None => {
+                self.steering.nudge();
+                Ok(Response::Handled)
+            }
+            Some(name) if is_known => Ok(self.silence(&name)),
+            Some(name) => {
                 let message =
                     format!("there is no source `{name}`; `speakerd watch list` names them");
-                return refuse(RefusalCode::UnknownSource, message);
+                refuse(RefusalCode::UnknownSource, message)
             }
         }
+    }
+
+    /// Silences what sounds of a source that was cleared.
+    fn silence(&self, name: &str) -> Response {
         // The audio callback knows no sources: what sounds is silenced by its id.
         let speaking =
             self.board.snapshot().playback.speaking.filter(|speaking| speaking.source == name);
@@ -49,7 +61,7 @@ impl Handler {
             self.steering.skip(id);
         }
         self.steering.nudge();
-        Ok(Response::Handled)
+        Response::Handled
     }
 
     pub(super) async fn watch(&self, request: WatchRequest) -> Reply {
