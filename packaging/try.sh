@@ -20,7 +20,7 @@ speakerd=$target/release/speakerd
 [ -x "$speakerd" ] || give_up "cargo built no $speakerd"
 wavs=$target/try-wav
 
-home=$(mktemp -d "${TMPDIR:-/tmp}/speakerd-try.XXXXXX")
+home=$(mktemp -d)
 notes=$home/notes.txt
 log=$home/log
 daemon=

@@ -143,10 +143,10 @@ mod tests {
             state_dir: "/s".into(),
             runtime_dir: "/r".into(),
         };
-        let absolute = |path: &str| paths.absolute(Path::new(path), Path::new("/work"));
+        let absolute = |path: &str| paths.absolute(Path::new(path), Path::new("/here"));
         assert_eq!(absolute("~/chat.log"), Path::new("/home/ann/chat.log"));
-        assert_eq!(absolute("chat.log"), Path::new("/work/chat.log"));
+        assert_eq!(absolute("chat.log"), Path::new("/here/chat.log"));
         assert_eq!(absolute("/var/chat.log"), Path::new("/var/chat.log"));
-        assert_eq!(absolute("~ann/x"), Path::new("/work/~ann/x"));
+        assert_eq!(absolute("~ann/x"), Path::new("/here/~ann/x"));
     }
 }

@@ -11,6 +11,7 @@ mod architecture;
 mod cli;
 mod docs;
 mod engine_contract;
+mod faults;
 mod figures;
 mod heard;
 mod hostile;
