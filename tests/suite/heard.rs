@@ -1,5 +1,6 @@
 //! Append, and hear: order, lanes, skip, clear, pause, misbehaving engines, a card that goes away.
 
+use speakerd::control::client::ClientError;
 use speakerd::control::protocol::{Clear, RefusalCode, Replay, Request, Response, Say};
 use speakerd::speech::{Lane, Outcome};
 
@@ -187,8 +188,11 @@ fn a_backlog_stays_in_the_file_and_a_full_queue_refuses() {
     assert!(status.queue.n_open < 400, "{}", status.queue.n_open);
     // The look-ahead takes some of them first.
     let request = Request::Say(say("no room"));
-    let n_accepted = (0..100).take_while(|_| rig.try_ask(&request).is_ok()).count();
-    assert_eq!(rig.refused(&request), RefusalCode::QueueFull);
+    let answers: Vec<_> = (0..200).map(|_| rig.try_ask(&request)).collect();
+    let n_accepted = answers.iter().filter(|answer| answer.is_ok()).count();
+    let refused = answers.into_iter().find_map(Result::err).expect("two hundred do not fit");
+    let ClientError::Refused(refusal) = refused else { panic!("{refused}") };
+    assert_eq!(refusal.code, RefusalCode::QueueFull);
     rig.say_with(Say { priority: Lane::Important, ..say("room of its own") });
     let n_open = rig.status().queue.n_open;
     assert!(n_open < 400 + n_accepted, "what was refused does not count: {n_open}");
