@@ -5,7 +5,9 @@
 
 pub mod check;
 pub mod error;
+pub mod filter;
 pub mod raw;
+pub mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,9 +16,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
+pub use filter::Filter;
+pub use watch::{CatchUp, Format, OnRewrite, Overflow, Start, WatchConfig};
 
 use crate::paths::Paths;
-use crate::speech::Lane;
 
 /// The commented default file, as `speakerd config default` prints it.
 pub const DEFAULT_FILE: &str = include_str!("../config/speakerd.toml");
@@ -40,51 +43,6 @@ pub struct Config {
     pub text: TextConfig,
     /// How much is logged: a level, or directives as `tracing` knows them.
     pub log_filter: String,
-}
-
-/// One `[[watch]]`: a file, or all files that a pattern matches.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WatchConfig {
-    /// An absolute path; `*`, `?` and `[…]` make it a pattern.
-    pub path: PathBuf,
-    /// The voice; `None` for the default one.
-    pub voice: Option<Arc<str>>,
-    /// Where reading begins.
-    pub start: Start,
-    /// What happens to a text that is no longer the one that was read.
-    pub on_rewrite: OnRewrite,
-    /// In which lane its lines wait.
-    pub priority: Lane,
-    /// Speed, as a factor on `engine.rate`.
-    pub rate: f32,
-    /// Pitch, as a factor.
-    pub pitch: f32,
-    /// Loudness, as a factor.
-    pub volume: f32,
-}
-
-/// Where reading of a file begins when the daemon starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Start {
-    /// Where it was left; a file never seen before, at its end.
-    #[default]
-    Resume,
-    /// At its end, always: what came while the daemon was down is passed over.
-    End,
-    /// Where it was left; a file never seen before, at its beginning.
-    Beginning,
-}
-
-/// What happens to a text that is no longer the one that was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnRewrite {
-    /// It is read from its beginning.
-    #[default]
-    Beginning,
-    /// Only what is appended from then on is read.
-    End,
 }
 
 /// `[queue]`

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use tracing::{info, trace};
+use tracing::{debug, info, trace};
 
 use crate::clock;
 use crate::speech::{Outcome, Report};
@@ -206,6 +206,17 @@ impl History {
 
 /// One line per utterance. Its text is private: only at `trace`.
 fn log(report: &Report) {
+    if matches!(report.outcome, Outcome::Dropped | Outcome::Folded | Outcome::Expired) {
+        // A flood that is passed over must not flood the log; who passes it over says how much it was.
+        debug!(
+            id = report.id.get(),
+            source = report.source.name(),
+            reason = report.reason.as_deref(),
+            "{}",
+            report.outcome.as_str()
+        );
+        return;
+    }
     info!(
         id = report.id.get(),
         source = report.source.name(),
@@ -236,7 +247,8 @@ mod tests {
                 text: (*text).into(),
                 manner,
                 lane: Lane::Ordinary,
-                max_age: None,
+                words: None,
+                expires_at: None,
             };
             let publish = history.clone();
             let deliver = Box::new(move |report: Report| publish.publish(&report));

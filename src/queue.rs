@@ -52,14 +52,16 @@ impl Waiting {
 pub struct Order {
     /// Whose.
     pub source: Source,
-    /// What to say.
+    /// The text as it stands in the file or the request.
     pub text: Arc<str>,
+    /// What to say, where that is something else.
+    pub words: Option<Arc<str>>,
     /// How.
     pub manner: Manner,
     /// In which lane.
     pub lane: Lane,
-    /// How long it may wait.
-    pub max_age: Option<Duration>,
+    /// When it is no longer worth saying.
+    pub expires_at: Option<Instant>,
 }
 
 /// The list of what waits is shared by the two ends of the queue, for a push or a removal at a time.
@@ -155,11 +157,11 @@ impl Intake {
         Utterance {
             id,
             source: order.source,
-            text: order.text,
+            text: order.words.unwrap_or(order.text),
             manner: order.manner,
             lane: order.lane,
             enqueued_at: now,
-            expires_at: order.max_age.map(|age| now + age),
+            expires_at: order.expires_at,
             ticket: Ticket::new(report, deliver),
         }
     }
@@ -225,7 +227,8 @@ mod tests {
 
     fn order(text: &str, lane: Lane) -> Order {
         let manner = Manner { voice: "rms".into(), rate: 1.0, pitch: 1.0, volume: 1.0 };
-        Order { source: Source::new("test"), text: text.into(), manner, lane, max_age: None }
+        let source = Source::new("test");
+        Order { source, text: text.into(), words: None, manner, lane, expires_at: None }
     }
 
     fn send(intake: &Intake, text: &str, lane: Lane) -> bool {

@@ -95,7 +95,7 @@ pub struct Utterance {
     pub id: UtteranceId,
     /// Who asked for it.
     pub source: Source,
-    /// The text as it stood in the file or the request.
+    /// What to say, before it is made ready for speech.
     pub text: Arc<str>,
     /// Voice, rate, pitch, volume.
     pub manner: Manner,

@@ -49,6 +49,9 @@ pub struct WatchStatus {
     pub unmatched: Vec<String>,
     /// Files that have lines nobody has read yet.
     pub n_unread_files: usize,
+    /// Why files are looked at again and again.
+    #[serde(default)]
+    pub polling: Option<String>,
     /// What is wrong with watching as a whole.
     pub problem: Option<String>,
 }
@@ -70,6 +73,9 @@ pub struct WatchedFile {
     pub unread_bytes: u64,
     /// Lines cut because they were too long.
     pub n_cut_lines: u64,
+    /// It is looked at again and again, because the system does not tell of its changes.
+    #[serde(default)]
+    pub polled: bool,
     /// What is wrong with it.
     pub problem: Option<String>,
 }

@@ -3,17 +3,26 @@
 //! Knows nothing of engines, audio or tokio. Waits on hints, outcomes, commands, room in the queue and a sweep every
 //! two seconds. It stops reading when the stop channel closes and ends when the last of its utterances has an outcome.
 
+pub mod ages;
 pub mod backlog;
 pub mod bookmarks;
+mod commands;
 pub mod continuity;
+pub mod filesystem;
+pub mod fold;
 pub mod hints;
+pub mod overflow;
 pub mod places;
+pub mod rate;
 mod reading;
+pub mod regular;
 pub mod roster;
 pub mod run;
+pub mod siblings;
 pub mod tail;
 pub mod text;
 pub mod watched;
+pub mod words;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -21,16 +30,18 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, never, unbounded};
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::clock;
-use crate::config::{Config, WatchConfig};
+use crate::config::Config;
 use crate::history::History;
 use crate::queue::Intake;
 use crate::speech::Report;
 use crate::status::StatusBoard;
 use backlog::Backlog;
 use bookmarks::Bookmarks;
+pub use commands::WatchCommand;
+use hints::Changed;
 use roster::Roster;
 use run::LineNumber;
 use watched::{Appearance, Watched};
@@ -38,32 +49,21 @@ use watched::{Appearance, Watched};
 /// A missed event costs this long, never a line.
 const SWEEP: Duration = Duration::from_secs(2);
 
+/// Where no events come at all, a line waits half of this on average.
+const POLL: Duration = Duration::from_millis(500);
+
 /// Positions change with every line; readers need them a few times a second.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Requests carried out before others have their turn.
-const COMMANDS_PER_TURN: usize = 16;
-
 /// Names a watched file for the life of the daemon.
 pub type FileKey = u64;
-
-/// What can be asked of the thread. Replies are called on it and must not block.
-pub enum WatchCommand {
-    /// Watch another file or pattern; answered when its position is written down.
-    Add(WatchConfig, Box<dyn FnOnce(Result<Vec<PathBuf>, String>) + Send>),
-    /// Watch a file or pattern no longer.
-    Remove(PathBuf, Box<dyn FnOnce(Result<Vec<PathBuf>, String>) + Send>),
-    /// Look at every file now; answered when that was done and the status tells what is unread.
-    Look(Box<dyn FnOnce() + Send>),
-    /// Clear one file, or all: what is on its way up to that id, and what was not read yet. Answered with whether there
-    /// is such a file.
-    Clear(Option<String>, u64, Box<dyn FnOnce(bool) + Send>),
-}
 
 /// What a line's ticket sends back.
 struct Settled {
     file: FileKey,
     number: LineNumber,
+    /// It was given out to be said.
+    was_given_out: bool,
     report: Report,
 }
 
@@ -135,10 +135,10 @@ impl Watch {
 
     /// Runs until everything is settled.
     pub fn run(mut self) {
-        let mut next_sweep = clock::now() + SWEEP;
+        let (mut next_sweep, mut next_poll) = (clock::now() + SWEEP, clock::now() + POLL);
         loop {
             self.read_on();
-            self.wait(next_sweep);
+            self.wait(if self.roster.polling().is_some() { next_poll } else { next_sweep });
             let now = clock::now();
             if self.take_outcomes() == Outcomes::Over {
                 break;
@@ -146,14 +146,20 @@ impl Watch {
             self.take_stop();
             self.take_commands(now);
             let changes = self.roster.hints().take();
-            if changes.everything || now >= next_sweep {
+            for Changed { path, was_removed } in changes.paths {
+                self.look_at(&path, was_removed, now);
+            }
+            self.look_again(now);
+            if changes.everything {
                 self.look_at_everything(now);
+            } else if now >= next_sweep {
+                self.sweep(now);
                 next_sweep = now + SWEEP;
-            } else {
-                for path in changes.paths {
-                    self.look_at(&path, now);
-                }
-                self.look_again(now);
+            } else if now >= next_poll {
+                self.look_where_changed(now, Watched::is_polled);
+            }
+            if now >= next_poll {
+                next_poll = now + POLL;
             }
             if self.publish_by.is_some_and(|by| now >= by) {
                 self.publish();
@@ -185,9 +191,9 @@ impl Watch {
             return;
         }
         let now = clock::now();
-        // What was decided waits for room in the queue.
-        let decided = self.roster.files().filter_map(Watched::decided_at).filter(|at| *at > now);
-        let deadline = decided.chain(self.publish_by).fold(next_sweep, Instant::min);
+        // What is due already waits for room in the queue.
+        let due = self.roster.files().filter_map(Watched::due_at).filter(|at| *at > now);
+        let deadline = due.chain(self.publish_by).fold(next_sweep, Instant::min);
         // Which it was does not matter: everything is looked at.
         let _ready = select.ready_deadline(deadline);
     }
@@ -213,14 +219,13 @@ impl Watch {
         if settled.is_empty() {
             return;
         }
-        for Settled { file, number, report } in settled {
-            if !report.outcome.settles() {
-                continue;
-            }
+        for Settled { file, number, was_given_out, report } in settled {
             let watched = self.roster.get_mut(*file).or_else(|| self.leaving.get_mut(file));
-            if let Some(watched) = watched
-                && watched.settle(*number)
-            {
+            let Some(watched) = watched else { continue };
+            if *was_given_out {
+                watched.end();
+            }
+            if report.outcome.settles() && watched.settle(*number) {
                 self.bookmarks.set(watched.path(), watched.marks());
             }
         }
@@ -246,118 +251,52 @@ impl Watch {
         }
     }
 
-    fn take_commands(&mut self, now: Instant) {
-        for _ in 0..COMMANDS_PER_TURN {
-            let command = match self.commands.try_recv() {
-                Ok(command) => command,
-                Err(TryRecvError::Empty) => return,
-                Err(TryRecvError::Disconnected) => {
-                    self.commands = never(); // a closed channel is always ready
-                    return;
-                }
-            };
-            match command {
-                WatchCommand::Add(config, reply) => reply(self.add(config, now)),
-                WatchCommand::Remove(path, reply) => reply(self.remove(&path)),
-                WatchCommand::Look(reply) => {
-                    self.look_at_everything(now);
-                    self.read_on();
-                    reply();
-                }
-                WatchCommand::Clear(name, through, reply) => {
-                    reply(self.clear(name.as_deref(), through));
-                }
-            }
-        }
-    }
-
-    /// Clears one file, or all of them. What waits in a file is passed over without being read: it may be a gigabyte.
-    fn clear(&mut self, name: Option<&str>, through: u64) -> bool {
-        // What was read while the request was on its way is cleared as well.
-        let issued = self.intake.as_ref().map_or(through, |intake| intake.view().last_issued());
-        let cleared = self.roster.keys_named(name);
-        for key in &cleared {
-            let Some(file) = self.roster.get_mut(*key) else { continue };
-            file.source().clear_through(issued.max(through));
-            let n_bytes = file.skip_to_end();
-            if n_bytes > 0 {
-                info!(path = %file.path().display(), n_bytes, "cleared unread");
-            }
-        }
-        self.note_all(&cleared);
-        self.save();
-        self.publish();
-        !cleared.is_empty()
-    }
-
-    fn add(&mut self, config: WatchConfig, now: Instant) -> Result<Vec<PathBuf>, String> {
-        let path = config.path.clone();
-        let left = self.leaving.iter().find(|(_, file)| file.path() == path).map(|(key, _)| *key);
-        let added = match left.and_then(|key| Some((key, self.leaving.remove(&key)?))) {
-            Some((key, file)) => {
-                self.roster.take_back(key, file, config);
-                vec![key]
-            }
-            None => self.roster.add(config, &self.bookmarks, now)?,
-        };
-        self.note_all(&added);
-        self.save();
-        self.publish();
-        match &self.save_problem {
-            Some(problem) => {
-                self.roster.forget(&path);
-                Err(format!("the position cannot be written down: {problem}"))
-            }
-            None => Ok(self.paths_of(&added)),
-        }
-    }
-
-    fn paths_of(&self, keys: &[FileKey]) -> Vec<PathBuf> {
-        let files = keys.iter().filter_map(|key| self.roster.get(*key));
-        files.map(|file| file.path().to_path_buf()).collect()
-    }
-
-    /// Its files' bookmarks stay, for the day they are watched again. What is on its way is spoken.
-    fn remove(&mut self, path: &Path) -> Result<Vec<PathBuf>, String> {
-        let removed = self.roster.remove(path)?;
-        let paths = removed.values().map(|file| file.path().to_path_buf()).collect();
-        for backlog in &mut self.backlogs {
-            if backlog.pending.as_ref().is_some_and(|(file, ..)| removed.contains_key(file)) {
-                backlog.pending = None; // its ticket reports it as abandoned
-            }
-        }
-        self.leaving.extend(removed.into_iter().filter(|(_, file)| !file.is_settled()));
-        self.publish();
-        Ok(paths)
-    }
-
     fn look_at_everything(&mut self, now: Instant) {
         self.roster.forget_gone(now);
         self.roster.find(Appearance::Later, &self.bookmarks, now);
-        let keys = self.roster.keys();
-        for key in &keys {
-            self.roster.look(*key, now);
-        }
-        self.note_all(&keys);
-        self.save();
+        self.note_all(&self.roster.keys()); // what is new among them
+        self.look_where_changed(now, |_| true);
         self.publish();
     }
 
-    fn look_at(&mut self, path: &Path, now: Instant) {
+    /// The safety net under the events. It costs a call into the kernel for each file, and no more where nothing has
+    /// changed.
+    fn sweep(&mut self, now: Instant) {
+        // Another name of a file that was forgotten may match a pattern.
+        if self.roster.forget_gone(now) || self.roster.is_outdated() {
+            self.look_at_everything(now);
+        } else {
+            self.look_where_changed(now, |_| true);
+        }
+    }
+
+    fn look_where_changed(&mut self, now: Instant, is_meant: impl Fn(&Watched) -> bool) {
+        let changed = self.roster.keys_where(|file| is_meant(file) && !file.is_unchanged());
+        if changed.is_empty() {
+            return;
+        }
+        for key in &changed {
+            self.roster.look(*key, false, now);
+        }
+        self.note_all(&changed);
+        self.save();
+        self.publish_by.get_or_insert(now + PUBLISH_INTERVAL);
+    }
+
+    fn look_at(&mut self, path: &Path, was_removed: bool, now: Instant) {
         if let Some(key) = self.roster.key_of(path) {
-            self.roster.look(key, now);
+            self.roster.look(key, was_removed, now);
             self.note_all(&[key]);
         }
     }
 
-    /// Looks again at files that seemed to hold another text a moment ago.
+    /// Looks again at files that seemed to hold another text a moment ago, or may have late writers.
     fn look_again(&mut self, now: Instant) {
-        let is_due = |file: &&Watched| file.decided_at().is_some_and(|at| at <= now);
-        let due: Vec<_> =
-            self.roster.files().filter(is_due).map(|file| file.path().to_path_buf()).collect();
-        for path in due {
-            self.look_at(&path, now);
+        let due = self.roster.keys_where(|file| file.due_at().is_some_and(|at| at <= now));
+        for key in &due {
+            self.roster.look(*key, false, now);
         }
+        self.note_all(&due);
     }
 
     fn save(&mut self) {
@@ -374,6 +313,7 @@ impl Watch {
         self.publish_by = None;
         let files: Vec<_> = self.roster.files().map(Watched::status).collect();
         let unmatched = self.roster.unmatched();
+        let polling = self.roster.polling().map(str::to_owned);
         let problem = self
             .save_problem
             .as_ref()
@@ -382,6 +322,7 @@ impl Watch {
         self.board.modify(|status| {
             status.watch.files = files;
             status.watch.unmatched = unmatched;
+            status.watch.polling = polling;
             status.watch.problem = problem;
         });
     }

@@ -72,6 +72,9 @@ pub fn files(watch: &WatchStatus) -> String {
         if file.important {
             facts += ", important";
         }
+        if file.polled {
+            facts += ", polled";
+        }
         if !file.exists {
             facts += ", not there";
         }
@@ -80,6 +83,9 @@ pub fn files(watch: &WatchStatus) -> String {
         }
         line(&mut text, "watching", &format!("{} ({facts})", file.path));
         problem(&mut text, file.problem.as_deref());
+    }
+    if let Some(polling) = &watch.polling {
+        line(&mut text, "polling", polling);
     }
     problem(&mut text, watch.problem.as_deref());
     text

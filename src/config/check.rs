@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::error::Origin;
 use super::raw::{RawConfig, RawWatch};
 use super::{
-    AudioConfig, Config, ConfigError, EngineConfig, LimitsConfig, QueueConfig, TextConfig,
+    AudioConfig, Config, ConfigError, EngineConfig, Filter, LimitsConfig, QueueConfig, TextConfig,
     WatchConfig,
 };
 use crate::engine::{Prosody, registry};
@@ -123,11 +123,26 @@ impl RawWatch {
         if let Some(voice) = &self.voice {
             check_voice(voice).map_err(|reason| ConfigError::of("voice", reason))?;
         }
+        let max_lines_per_minute =
+            within("max_lines_per_minute", self.max_lines_per_minute, 0..=6_000)?;
+        let hold_partial_ms = within("hold_partial_ms", self.hold_partial_ms, 0..=600_000)?;
         Ok(WatchConfig {
             path,
             voice: self.voice.map(Into::into),
             start: self.start,
             on_rewrite: self.on_rewrite,
+            backlog: self.backlog,
+            hold_partial: (hold_partial_ms > 0).then(|| Duration::from_millis(hold_partial_ms)),
+            filter: Filter::new(self.include, self.exclude)?.into(),
+            format: self.format,
+            fold: self.fold,
+            overflow: self.overflow,
+            max_waiting: within("max_waiting", self.max_waiting, 1..=10_000)?,
+            max_age: self
+                .max_age_secs
+                .map(|secs| optional_secs("max_age_secs", secs))
+                .transpose()?,
+            max_lines_per_minute: (max_lines_per_minute > 0).then_some(max_lines_per_minute),
             priority: self.priority,
             rate: within("rate", self.rate, Prosody::RATE)?,
             pitch: within("pitch", self.pitch, Prosody::PITCH)?,

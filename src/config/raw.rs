@@ -1,15 +1,17 @@
 //! The configuration as it is typed: serde structs whose defaults are the defaults, and the checks that turn them
 //! into a `Config`.
 
+mod watch;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::error::Origin;
-use super::{ConfigError, Fallback, OnRewrite, Output, Start};
+use super::{ConfigError, Fallback, Output};
 use crate::engine::registry;
-use crate::speech::Lane;
+pub use watch::RawWatch;
 
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -32,35 +34,6 @@ pub struct RawConfig {
     /// Which keys came from which environment variables, for errors about their values.
     #[serde(skip)]
     pub variables: BTreeMap<String, String>,
-}
-
-/// `[[watch]]`; also what `speakerd watch add` sends.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawWatch {
-    /// A file or a pattern.
-    pub path: PathBuf,
-    /// The voice; the default one where it is not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub voice: Option<String>,
-    /// Where reading begins.
-    #[serde(default)]
-    pub start: Start,
-    /// What happens to a text that is no longer the one that was read.
-    #[serde(default)]
-    pub on_rewrite: OnRewrite,
-    /// In which lane its lines wait.
-    #[serde(default)]
-    pub priority: Lane,
-    /// Speed.
-    #[serde(default = "one")]
-    pub rate: f32,
-    /// Pitch.
-    #[serde(default = "one")]
-    pub pitch: f32,
-    /// Loudness.
-    #[serde(default = "one")]
-    pub volume: f32,
 }
 
 /// `[queue]`
@@ -121,7 +94,7 @@ impl Default for RawLimits {
             piece_deadline_secs: 30.0,
             shutdown_secs: 5.0,
             max_line_bytes: 65_536,
-            max_files: 256,
+            max_files: 1_024,
             max_clients: 64,
         }
     }
@@ -185,10 +158,6 @@ impl Default for RawLog {
     }
 }
 
-fn one() -> f32 {
-    1.0
-}
-
 impl RawConfig {
     /// Reads a file.
     ///
@@ -238,22 +207,6 @@ impl RawConfig {
         }
         raw.variables = overridden;
         Ok(raw)
-    }
-}
-
-impl RawWatch {
-    /// A watch of that path with everything else at its default.
-    pub fn of(path: PathBuf) -> Self {
-        Self {
-            path,
-            voice: None,
-            start: Start::default(),
-            on_rewrite: OnRewrite::default(),
-            priority: Lane::default(),
-            rate: 1.0,
-            pitch: 1.0,
-            volume: 1.0,
-        }
     }
 }
 

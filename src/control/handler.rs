@@ -205,7 +205,7 @@ impl Handler {
         let lane = if say.interrupt { Lane::Important } else { say.priority };
         let interrupted = self.steering.current().filter(|_| say.interrupt);
         let (told, outcome) = oneshot::channel();
-        let id = self.enqueue(say.text.into(), manner, lane, Some(told))?;
+        let id = self.enqueue(say.text.into(), None, manner, lane, Some(told))?;
         if let Some(interrupted) = interrupted {
             self.steering.skip(interrupted);
         }
@@ -221,6 +221,7 @@ impl Handler {
     fn enqueue(
         &self,
         text: Arc<str>,
+        words: Option<Arc<str>>,
         manner: Manner,
         lane: Lane,
         tell: Option<oneshot::Sender<(Outcome, Option<String>)>>,
@@ -229,8 +230,9 @@ impl Handler {
         let Some(intake) = intake.as_ref() else {
             return refuse(RefusalCode::Stopping, "the daemon is stopping");
         };
-        let order =
-            Order { source: self.source.clone(), text, manner, lane, max_age: self.max_age };
+        let now = clock::now();
+        let expires_at = self.max_age.map(|age| now + age);
+        let order = Order { source: self.source.clone(), text, words, manner, lane, expires_at };
         let history = self.history.clone();
         let deliver = Box::new(move |report: Report| {
             history.publish(&report);
@@ -238,7 +240,7 @@ impl Handler {
                 let _nobody_waits = tell.send((report.outcome, report.reason));
             }
         });
-        let utterance = intake.utterance(order, clock::now(), deliver);
+        let utterance = intake.utterance(order, now, deliver);
         let id = utterance.id.get();
         match intake.try_send(utterance) {
             Ok(()) => Ok(id),
@@ -290,7 +292,8 @@ impl Handler {
         let mut ids = Vec::new();
         for entry in entries {
             let manner = Manner { voice: entry.voice.as_str().into(), ..self.manner.clone() };
-            match self.enqueue(entry.text.as_str().into(), manner, Lane::Ordinary, None) {
+            let words = entry.spoken_text.as_deref().map(Into::into);
+            match self.enqueue(entry.text.as_str().into(), words, manner, Lane::Ordinary, None) {
                 Ok(id) => ids.push(id),
                 Err(refusal) if ids.is_empty() => return Err(refusal),
                 Err(_) => break, // what fits is said

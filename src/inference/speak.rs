@@ -100,7 +100,7 @@ impl Speaker<'_> {
         if utterance.expires_at.is_some_and(|at| at <= clock::now()) {
             return Err(Stop::because(
                 Outcome::Expired,
-                "it waited longer than queue.max_age_secs",
+                "it waited longer than max_age_secs allows",
             ));
         }
         let text = clean(&utterance.text)

@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, Sender, after, bounded, select};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::continuity::Mark;
+use super::continuity::{FileId, Mark};
 use crate::threads::{Thread, spawn_named};
 
 /// The file's format. Old versions stay readable.
@@ -79,6 +79,11 @@ impl Bookmarks {
     /// The marks of a path, the newest last.
     pub fn of(&self, path: &Path) -> Vec<Mark> {
         self.files.get(&*path.to_string_lossy()).cloned().unwrap_or_default()
+    }
+
+    /// Marks in that file, whatever its name was.
+    pub fn marks_in(&self, id: FileId) -> impl Iterator<Item = &Mark> {
+        self.files.values().filter_map(|marks| marks.last()).filter(move |mark| mark.id == id)
     }
 
     /// Sets the marks of a path, to be saved.
@@ -183,7 +188,7 @@ mod tests {
     use super::*;
 
     fn mark(offset: u64) -> Mark {
-        Mark { id: FileId { dev: 1, ino: 2 }, offset, n_hashed: 3, hash: 4 }
+        Mark { id: FileId { dev: 1, ino: 2 }, offset, n_hashed: 3, hash: 4, modified_ns: Some(5) }
     }
 
     #[test]
@@ -193,7 +198,7 @@ mod tests {
         let mut bookmarks = Bookmarks::load(file.clone()).unwrap();
         bookmarks.set(Path::new("/a.log"), vec![mark(7), mark(9)]);
         bookmarks.close().unwrap();
-        let golden = r#"{"version":"1","files":{"/a.log":[{"dev":1,"ino":2,"offset":7,"n_hashed":3,"hash":4},{"dev":1,"ino":2,"offset":9,"n_hashed":3,"hash":4}]}}"#;
+        let golden = r#"{"version":"1","files":{"/a.log":[{"dev":1,"ino":2,"offset":7,"n_hashed":3,"hash":4,"modified_ns":5},{"dev":1,"ino":2,"offset":9,"n_hashed":3,"hash":4,"modified_ns":5}]}}"#;
         assert_eq!(std::fs::read_to_string(&file).unwrap(), golden);
         let mode = std::os::unix::fs::MetadataExt::mode(&file.metadata().unwrap());
         assert_eq!(mode & 0o777, 0o600);

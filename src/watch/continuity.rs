@@ -3,7 +3,7 @@
 //! Standard library and a hash only: no clock, no events, no bookmarks. An inode is not an identity: editors replace
 //! it, and a deleted file's number is used again at once.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
@@ -33,9 +33,14 @@ impl FileId {
     }
 
     /// The id in what the kernel tells of a file.
-    pub fn of_metadata(metadata: &std::fs::Metadata) -> Self {
+    pub fn of_metadata(metadata: &Metadata) -> Self {
         Self { dev: metadata.dev(), ino: metadata.ino() }
     }
+}
+
+/// When a file was last written, in nanoseconds since 1970; the clock of its file system.
+pub fn modified_ns(metadata: &Metadata) -> i64 {
+    metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
 }
 
 /// A position in a text, with enough about what stands before it to know it again. Holds no text.
@@ -50,17 +55,21 @@ pub struct Mark {
     pub n_hashed: u32,
     /// Their XXH3.
     pub hash: u64,
+    /// When the file was last written at the time it was read; unknown to older versions. A copy of the text is at
+    /// least as young, and whatever was rotated away before it is older.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified_ns: Option<i64>,
 }
 
 impl Mark {
-    /// The mark of a position, given the bytes that stand right before it.
+    /// The mark of a position, given the bytes that stand right before it, and when the file was last written.
     ///
     /// # Panics
     /// Never: a window fits its count.
-    pub fn new(id: FileId, offset: u64, before: &[u8]) -> Self {
+    pub fn new(id: FileId, offset: u64, before: &[u8], modified_ns: i64) -> Self {
         let window = last(before, WINDOW);
         let n_hashed = u32::try_from(window.len()).expect("a window is a few kilobytes");
-        Self { id, offset, n_hashed, hash: xxh3_64(window) }
+        Self { id, offset, n_hashed, hash: xxh3_64(window), modified_ns: Some(modified_ns) }
     }
 
     /// Whether the same bytes stand before the position in that file. At offset 0 there are none, and any file will do.
@@ -119,7 +128,7 @@ mod tests {
     }
 
     fn mark(content: &[u8], offset: usize) -> Mark {
-        Mark::new(FileId { dev: 1, ino: 1 }, offset as u64, &content[..offset])
+        Mark::new(FileId { dev: 1, ino: 1 }, offset as u64, &content[..offset], 0)
     }
 
     #[test]

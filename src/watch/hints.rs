@@ -3,8 +3,7 @@
 //! A hint is only a reason to look. The set coalesces, so it is bounded by the files watched and nothing is lost;
 //! notify's thread never waits for us.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::os::unix::fs::MetadataExt;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,24 +14,52 @@ use parking_lot::Mutex;
 use tracing::debug;
 
 use super::continuity::FileId;
+use super::filesystem;
+use super::places::Pattern;
 
 /// What may have changed since the last call.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Paths, in the order in which they were first mentioned.
-    pub paths: Vec<PathBuf>,
+    pub paths: Vec<Changed>,
     /// Something was missed, or files may have come or gone: everything is to be looked at.
     pub everything: bool,
+}
+
+/// A path that was mentioned.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// As it is watched.
+    pub path: PathBuf,
+    /// Its file was deleted in the meantime, whatever is there now.
+    pub was_removed: bool,
+}
+
+/// What is to be told of.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// The directories that tell of it.
+    pub directories: BTreeSet<PathBuf>,
+    /// Only these paths are hints: a directory may be full of others.
+    pub files: HashSet<PathBuf>,
+    /// In these directories any new name may match a pattern.
+    pub pattern_directories: HashSet<PathBuf>,
+    /// The patterns.
+    pub patterns: Vec<Pattern>,
 }
 
 /// Watches directories. Files come and go; the directory stays.
 pub struct Hints {
     watcher: Option<RecommendedWatcher>,
+    directories: BTreeSet<PathBuf>,
     /// Directories that are watched, each with its inode: one that was made again is another one.
     armed: BTreeMap<PathBuf, FileId>,
+    /// Directories whose files are to be looked at again and again, and why.
+    polled: BTreeMap<PathBuf, String>,
+    /// Why all of them are, where notify did not start.
+    broken: Option<String>,
     shared: Arc<Shared>,
     wake: Receiver<()>,
-    problem: Option<String>,
 }
 
 struct Shared {
@@ -45,25 +72,26 @@ struct Shared {
 #[derive(Default)]
 struct State {
     changes: Changes,
-    mentioned: HashSet<PathBuf>,
-    /// Only these paths are hints: the directory may be full of others.
-    files: HashSet<PathBuf>,
-    /// In these directories any new name may match a pattern.
-    pattern_dirs: HashSet<PathBuf>,
+    /// Where a path stands in `changes.paths`.
+    mentioned: HashMap<PathBuf, usize>,
+    wanted: Wanted,
+    /// Directories that are not there: whatever comes on the way to them is of interest.
+    missing: Vec<PathBuf>,
 }
 
 impl Hints {
-    /// Starts notify. Where it cannot be started, the hints stay silent and [`Hints::problem`] says why.
+    /// Starts notify. Where it cannot be started, the hints stay silent and [`Hints::polled_because`] says why.
     pub fn start() -> Self {
         let (wake, woken) = bounded(1);
         let shared = Arc::new(Shared { state: Mutex::default(), wake });
         let for_events = Arc::clone(&shared);
         let watcher = notify::recommended_watcher(move |event| for_events.note(event));
-        let (watcher, problem) = match watcher {
+        let (watcher, broken) = match watcher {
             Ok(watcher) => (Some(watcher), None),
-            Err(error) => (None, Some(polling_instead(&error))),
+            Err(error) => (None, Some(because(&error))),
         };
-        Self { watcher, armed: BTreeMap::new(), shared, wake: woken, problem }
+        let (directories, armed, polled) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+        Self { watcher, directories, armed, polled, broken, shared, wake: woken }
     }
 
     /// Becomes ready when there is something for [`Hints::take`].
@@ -80,35 +108,45 @@ impl Hints {
         std::mem::take(&mut state.changes)
     }
 
-    /// What keeps events from coming, and what is done instead.
-    pub fn problem(&self) -> Option<&str> {
-        self.problem.as_deref()
+    /// Why the files in a directory must be looked at again and again; `None` where events tell of them.
+    pub fn polled_because(&self, directory: &Path) -> Option<&str> {
+        self.polled.get(directory).or(self.broken.as_ref()).map(String::as_str)
     }
 
-    /// Watches exactly these directories, for exactly these files, and for any name in the pattern directories.
-    /// Called again and again: a directory that was made anew is armed anew. Returns whether one was, which means that
-    /// events were missed.
-    pub fn arm(
-        &mut self,
-        directories: &BTreeSet<PathBuf>,
-        files: HashSet<PathBuf>,
-        pattern_dirs: HashSet<PathBuf>,
-    ) -> bool {
+    /// Whether a directory has come, gone or been made again since it was armed.
+    pub fn is_outdated(&self) -> bool {
+        self.directories
+            .iter()
+            .any(|directory| id_of(directory).as_ref() != self.armed.get(directory))
+            && self.watcher.is_some()
+    }
+
+    /// Watches exactly what is wanted. Called again and again: a directory that was made anew is armed anew. Returns
+    /// whether one was, which means that events were missed.
+    pub fn arm(&mut self, wanted: Wanted) -> bool {
+        self.directories.clone_from(&wanted.directories);
+        let missing: Vec<_> =
+            wanted.directories.iter().filter(|it| id_of(it).is_none()).cloned().collect();
+        let mut directories = wanted.directories.clone();
+        // A directory that is not there is waited for where the way to it ends.
+        directories.extend(missing.iter().filter_map(|it| {
+            it.ancestors().skip(1).find(|it| id_of(it).is_some()).map(Path::to_path_buf)
+        }));
         {
             let mut state = self.shared.state.lock();
-            state.files = files;
-            state.pattern_dirs = pattern_dirs;
+            state.wanted = wanted;
+            state.missing = missing;
         }
+        self.polled.retain(|path, _| directories.contains(path));
         let Some(watcher) = &mut self.watcher else { return false };
-        let mut missed = false;
         for gone in self.armed.keys().filter(|path| !directories.contains(*path)) {
             if let Err(error) = watcher.unwatch(gone) {
                 debug!(path = %gone.display(), %error, "a directory is no longer watched");
             }
         }
         self.armed.retain(|path, _| directories.contains(path));
-        self.problem = None;
-        for directory in directories {
+        let mut missed = false;
+        for directory in &directories {
             let Some(id) = id_of(directory) else {
                 self.armed.remove(directory);
                 continue;
@@ -122,13 +160,20 @@ impl Hints {
                 }
                 None => {}
             }
-            match watcher.watch(directory, RecursiveMode::NonRecursive) {
-                Ok(()) => {
-                    self.armed.insert(directory.clone(), id);
-                    missed = true;
-                }
-                Err(error) => self.problem = Some(polling_instead(&error)),
+            self.polled.remove(directory);
+            if let Some(name) = filesystem::silent(directory) {
+                let why =
+                    format!("{} is on {name}, which tells of no changes", directory.display());
+                self.polled.insert(directory.clone(), why);
             }
+            match watcher.watch(directory, RecursiveMode::NonRecursive) {
+                Ok(()) => missed = true,
+                Err(error) => {
+                    self.polled.insert(directory.clone(), because(&error));
+                }
+            }
+            // One that cannot be armed is not tried again at every look.
+            self.armed.insert(directory.clone(), id);
         }
         missed
     }
@@ -147,15 +192,8 @@ impl Shared {
                 if matches!(event.kind, EventKind::Access(_)) && !event.need_rescan() {
                     return;
                 }
-                // In a directory of a pattern only names that come and go are of interest.
-                let is_naming = matches!(
-                    event.kind,
-                    EventKind::Create(_)
-                        | EventKind::Remove(_)
-                        | EventKind::Modify(ModifyKind::Name(_))
-                );
-                for path in event.paths {
-                    state.mention(path, is_naming);
+                for path in &event.paths {
+                    state.mention(path, event.kind);
                 }
             }
             Err(error) => {
@@ -171,83 +209,48 @@ impl Shared {
 }
 
 impl State {
-    fn mention(&mut self, path: PathBuf, is_naming: bool) {
-        if self.files.contains(&path) {
-            if self.mentioned.insert(path.clone()) {
-                self.changes.paths.push(path);
+    fn mention(&mut self, path: &Path, kind: EventKind) {
+        // A rename leaves the file where it can be found; only a deletion must be remembered.
+        let was_removed = matches!(kind, EventKind::Remove(_));
+        // In a directory of a pattern only names that come and go are of interest.
+        let is_naming = was_removed
+            || matches!(kind, EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)));
+        if self.wanted.files.contains(path) {
+            let paths = &mut self.changes.paths;
+            let idx = *self.mentioned.entry(path.to_path_buf()).or_insert(paths.len());
+            if idx == paths.len() {
+                paths.push(Changed { path: path.to_path_buf(), was_removed: false });
             }
-        } else if is_naming
-            && (path.parent().is_some_and(|parent| self.pattern_dirs.contains(parent))
-                || self.pattern_dirs.contains(&path))
-        {
-            self.changes.everything = true;
+            paths[idx].was_removed |= was_removed;
         }
+        self.changes.everything |= is_naming && self.is_concerned(path);
+    }
+
+    /// Whether a name that comes or goes may change what is watched.
+    fn is_concerned(&self, path: &Path) -> bool {
+        let may_match = || self.wanted.patterns.iter().any(|pattern| pattern.is_concerned(path));
+        let is_in_pattern =
+            path.parent().is_some_and(|parent| self.wanted.pattern_directories.contains(parent));
+        self.wanted.directories.contains(path)
+            || self.missing.iter().any(|directory| directory.starts_with(path))
+            || (is_in_pattern && !self.wanted.files.contains(path) && may_match())
     }
 }
 
 fn id_of(path: &Path) -> Option<FileId> {
     let metadata = path.metadata().ok().filter(std::fs::Metadata::is_dir)?;
-    Some(FileId { dev: metadata.dev(), ino: metadata.ino() })
+    Some(FileId::of_metadata(&metadata))
 }
 
-fn polling_instead(error: &notify::Error) -> String {
+fn because(error: &notify::Error) -> String {
     match error.kind {
         notify::ErrorKind::MaxFilesWatch => {
-            "the limit of watched directories is reached, files are looked at every \
-             two seconds instead; raise fs.inotify.max_user_watches"
+            "the limit of watched directories is reached; raise fs.inotify.max_user_watches"
                 .to_owned()
         }
-        _ => format!(
-            "the system does not report changes ({error}), files are looked at every two seconds instead"
-        ),
+        _ => format!("the system does not report changes ({error})"),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    fn armed(directory: &Path, files: &[&str]) -> Hints {
-        let mut hints = Hints::start();
-        let files = files.iter().map(|name| directory.join(name)).collect();
-        assert!(hints.arm(&BTreeSet::from([directory.to_path_buf()]), files, HashSet::new()));
-        hints
-    }
-
-    #[test]
-    fn an_append_is_hinted_and_our_own_reading_is_not() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("a.log");
-        std::fs::write(&path, "one\n").unwrap();
-        let hints = armed(home.path(), &["a.log"]);
-        assert_eq!(std::fs::read(&path).unwrap(), b"one\n");
-        std::fs::write(home.path().join("other.log"), "not watched\n").unwrap();
-        assert!(hints.wake().recv_timeout(Duration::from_millis(100)).is_err());
-        std::fs::write(&path, "two\n").unwrap();
-        hints.wake().recv_timeout(Duration::from_secs(5)).unwrap();
-        assert_eq!(hints.take(), Changes { paths: vec![path], everything: false });
-    }
-
-    #[test]
-    fn a_directory_that_was_made_again_is_armed_again() {
-        let home = tempfile::tempdir().unwrap();
-        let directory = home.path().join("logs");
-        std::fs::create_dir(&directory).unwrap();
-        let mut hints = armed(&directory, &["a.log"]);
-        let directories = BTreeSet::from([directory.clone()]);
-        let files = HashSet::from([directory.join("a.log")]);
-        assert!(!hints.arm(&directories, files.clone(), HashSet::new()), "still the same");
-        std::fs::rename(&directory, home.path().join("old")).unwrap();
-        std::fs::create_dir(&directory).unwrap();
-        assert!(hints.arm(&directories, files, HashSet::new()), "made again");
-    }
-
-    #[test]
-    fn an_overflow_without_paths_means_everything() {
-        let hints = Hints::start();
-        let overflow = notify::Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan);
-        hints.shared.note(Ok(overflow));
-        assert_eq!(hints.take(), Changes { paths: Vec::new(), everything: true });
-    }
-}
+mod tests;

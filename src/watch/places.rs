@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of what is in the files.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::config::check::is_pattern;
@@ -49,28 +49,69 @@ pub fn is_about(configured: &Path, file: &Path) -> bool {
     configured == file || pattern.is_some_and(|pattern| pattern.matches_path_with(file, MATCHING))
 }
 
-/// The directories to watch for a configured path, as far as one is a pattern.
-pub fn pattern_directory(path: &Path) -> Option<PathBuf> {
-    let text = path.to_str().filter(|path| is_pattern(path))?;
-    let fixed = text.split(['*', '?', '[']).next().unwrap_or_default();
-    let end = fixed.rfind('/')?;
-    Some(PathBuf::from(fixed.get(..end.max(1))?))
+/// A pattern, compiled for the names that events tell of.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    glob: glob::Pattern,
+    /// Its directory has a wildcard as well: a new directory may bring files that match.
+    is_deep: bool,
 }
 
-/// The paths whose events tell about a file, with their directories: its own, and where it is a link, its target's.
-pub fn telling_paths(path: &Path) -> impl Iterator<Item = PathBuf> {
-    let target = path.canonicalize().ok().filter(|target| target != path);
-    std::iter::once(path.to_path_buf()).chain(target)
+impl Pattern {
+    /// The pattern in a configured path; `None` where it is a plain one.
+    pub fn of(path: &Path) -> Option<Self> {
+        let text = path.to_str().filter(|path| is_pattern(path))?;
+        let is_deep = path.parent().and_then(Path::to_str).is_some_and(is_pattern);
+        Some(Self { glob: glob::Pattern::new(text).ok()?, is_deep })
+    }
+
+    /// Whether a name that came or went may change what matches.
+    pub fn is_concerned(&self, path: &Path) -> bool {
+        self.is_deep || self.glob.matches_path_with(path, MATCHING)
+    }
+}
+
+/// The directories whose entries matter to a pattern: the part without wildcards, and where directories are matched,
+/// those that there are, at most `limit` of them.
+pub fn pattern_directories(path: &Path, limit: usize) -> Vec<PathBuf> {
+    let Some(text) = path.to_str().filter(|path| is_pattern(path)) else { return Vec::new() };
+    let fixed = text.split(['*', '?', '[']).next().unwrap_or_default();
+    let Some(fixed) = fixed.rfind('/').and_then(|end| fixed.get(..end.max(1))) else {
+        return Vec::new();
+    };
+    let mut directories = vec![PathBuf::from(fixed)];
+    let between = path.ancestors().skip(1).take_while(|it| *it != Path::new(fixed));
+    for pattern in between.filter_map(Path::to_str) {
+        let found = glob::glob_with(pattern, MATCHING).into_iter().flatten().flatten();
+        directories.extend(found.filter(|path| path.is_dir()).take(limit));
+    }
+    directories.truncate(limit);
+    directories
+}
+
+/// The paths whose events tell about a file: its own, and where it is a link, those it leads over.
+pub fn telling_paths(path: &Path) -> Vec<PathBuf> {
+    /// As many as the kernel follows.
+    const MAX_LINKS: usize = 40;
+    let mut paths = vec![path.to_path_buf()];
+    let mut at = path.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        let Ok(target) = std::fs::read_link(&at) else { break };
+        at = at.parent().unwrap_or(Path::new("/")).join(target);
+        paths.push(at.clone());
+    }
+    // Events name a directory as it was armed: with `..` and links resolved there is one name for it.
+    if paths.len() > 1
+        && let Ok(target) = path.canonicalize()
+    {
+        paths.push(target);
+    }
+    paths
 }
 
 /// The parents of all these paths.
 pub fn parents<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> BTreeSet<PathBuf> {
     paths.into_iter().filter_map(|path| path.parent()).map(Path::to_path_buf).collect()
-}
-
-/// The same set, as the hints want it.
-pub fn set(paths: impl IntoIterator<Item = PathBuf>) -> HashSet<PathBuf> {
-    paths.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -103,16 +144,43 @@ mod tests {
     #[test]
     fn the_directory_of_a_pattern_is_the_part_without_wildcards() {
         for (path, directory) in [
-            ("/var/log/*.log", Some("/var/log")),
-            ("/var/*/a.log", Some("/var")),
-            ("/*.log", Some("/")),
+            ("/nowhere/log/*.log", Some("/nowhere/log")),
+            ("/nowhere/*/a.log", Some("/nowhere")),
+            ("/*.nothing", Some("/")),
             ("/var/log/a.log", None),
         ] {
-            assert_eq!(
-                pattern_directory(Path::new(path)).as_deref(),
-                directory.map(Path::new),
-                "{path}"
-            );
+            let expected: Vec<_> = directory.map(PathBuf::from).into_iter().collect();
+            assert_eq!(pattern_directories(Path::new(path), 9), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn directories_that_a_pattern_matches_are_watched_as_well() {
+        let home = tempfile::tempdir().unwrap();
+        for name in ["one/logs", "two/logs", ".hidden/logs", "three"] {
+            std::fs::create_dir_all(home.path().join(name)).unwrap();
+        }
+        let found = pattern_directories(&home.path().join("*/logs/*.log"), 99);
+        let expected = ["", "one/logs", "two/logs", "one", "three", "two"];
+        assert_eq!(found, expected.map(|name| home.path().join(name)));
+        let pattern = Pattern::of(&home.path().join("*/logs/*.log")).unwrap();
+        assert!(pattern.is_concerned(&home.path().join("four")));
+        let flat = Pattern::of(&home.path().join("*.log")).unwrap();
+        assert!(flat.is_concerned(&home.path().join("a.log")));
+        assert!(!flat.is_concerned(&home.path().join("a.swp")));
+    }
+
+    #[test]
+    fn a_link_is_told_of_by_every_link_on_the_way() {
+        let home = tempfile::tempdir().unwrap();
+        let path = |name: &str| home.path().join(name);
+        std::fs::write(path("target"), "").unwrap();
+        std::os::unix::fs::symlink("target", path("middle")).unwrap();
+        std::os::unix::fs::symlink(path("middle"), path("link")).unwrap();
+        let told: BTreeSet<_> = telling_paths(&path("link")).into_iter().collect();
+        let mut expected: BTreeSet<_> = ["link", "middle", "target"].map(path).into();
+        expected.insert(path("link").canonicalize().unwrap());
+        assert_eq!(told, expected);
+        assert_eq!(telling_paths(&path("target")), [path("target")]);
     }
 }

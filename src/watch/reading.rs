@@ -1,6 +1,6 @@
 //! From files to the queue: what is read next, and how much in one turn.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::backlog::Backlog;
 use super::run::LineNumber;
@@ -37,8 +37,8 @@ impl Watch {
                 }
             }
         }
-        let n_suspect = self.roster.files().filter(|file| file.decided_at().is_some()).count();
-        let n_unread = self.backlogs.iter().map(Backlog::n_files).sum::<usize>() + n_suspect;
+        let n_undecided = self.roster.files().filter(|file| file.is_undecided()).count();
+        let n_unread = self.backlogs.iter().map(Backlog::n_files).sum::<usize>() + n_undecided;
         self.board.modify(|status| status.watch.n_unread_files = n_unread);
     }
 
@@ -49,13 +49,15 @@ impl Watch {
     ) -> Option<(FileKey, LineNumber, Utterance)> {
         let (intake, to_outcomes) = (self.intake.as_ref()?, self.to_outcomes.as_ref()?);
         let backlog = &mut self.backlogs[backlog_idx];
+        let mut n_passed_over = 0;
         while let Some(file) = backlog.front() {
             let Some(watched) = self.roster.get_mut(file) else {
                 backlog.finish_front();
                 continue;
             };
-            let spoken = match watched.next_line(&mut self.block, now) {
-                Taken::Line(spoken) => spoken,
+            let (spoken, passed) = match watched.next_line(&mut self.block, now) {
+                Taken::Line(spoken) => (spoken, None),
+                Taken::PassedOver(spoken, outcome, reason) => (spoken, Some((outcome, reason))),
                 Taken::Nothing => {
                     backlog.finish_front();
                     continue;
@@ -64,16 +66,27 @@ impl Watch {
                     self.has_more = true;
                     return None;
                 }
+                Taken::Full => return None,
             };
             let (n_taken, n_unread) = watched.progress();
             backlog.advance(file, n_taken);
             backlog.note(file, n_taken, n_unread); // a rewrite may have made more of it
             let (number, to_outcomes) = (spoken.number, to_outcomes.clone());
+            let was_given_out = passed.is_none();
             let deliver = Box::new(move |report: Report| {
                 // The thread outlives its tickets; were it gone, nobody would be left to tell.
-                let _thread_is_gone = to_outcomes.send(Settled { file, number, report });
+                let _thread_is_gone =
+                    to_outcomes.send(Settled { file, number, was_given_out, report });
             });
-            return Some((file, number, intake.utterance(spoken.order, now, deliver)));
+            let mut utterance = intake.utterance(spoken.order, now, deliver);
+            let Some((outcome, reason)) = passed else { return Some((file, number, utterance)) };
+            utterance.ticket.report_mut().reason = Some(reason);
+            utterance.ticket.resolve(outcome, SystemTime::now());
+            n_passed_over += 1;
+            if n_passed_over == LINES_PER_TURN {
+                self.has_more = true;
+                return None;
+            }
         }
         None
     }

@@ -2,10 +2,12 @@
 //!
 //! Knows nothing of the queue or of outcomes.
 
+mod arming;
+
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use tracing::{info, warn};
 
@@ -13,7 +15,8 @@ use super::FileKey;
 use super::bookmarks::Bookmarks;
 use super::continuity::{FileId, Mark};
 use super::hints::Hints;
-use super::places;
+use super::places::{self, Pattern};
+use super::tail::Look;
 use super::watched::{Appearance, Defaults, Watched};
 use crate::config::{Config, WatchConfig};
 
@@ -23,11 +26,15 @@ pub struct Roster {
     defaults: Defaults,
     max_files: usize,
     files: BTreeMap<FileKey, Watched>,
-    /// Every path whose events are about a file: its own, and where it is a link, its target's.
+    /// Every path whose events are about a file: its own, and where it is a link, those it leads over.
     by_path: HashMap<PathBuf, FileKey>,
     next_key: FileKey,
     hints: Hints,
     pattern_problem: Option<String>,
+    /// Why some files are looked at again and again.
+    polling: Option<String>,
+    /// The directories of the patterns, and when something last came or went there.
+    pattern_directories: BTreeMap<PathBuf, Option<SystemTime>>,
     /// Files that were there and found no room: should there be room one day, they begin at their ends.
     over_limit: HashSet<PathBuf>,
     /// Where reading of rotated texts ended: a pattern may find them under their new names.
@@ -35,7 +42,7 @@ pub struct Roster {
 }
 
 /// How many rotated texts are remembered: as many as files are watched by default.
-const MAX_ENDED: usize = 256;
+const MAX_ENDED: usize = 1_024;
 
 impl Roster {
     /// What is configured; nothing is looked at yet.
@@ -55,6 +62,8 @@ impl Roster {
             next_key: 0,
             hints: Hints::start(),
             pattern_problem: None,
+            polling: None,
+            pattern_directories: BTreeMap::new(),
             over_limit: HashSet::new(),
             ended: VecDeque::new(),
         }
@@ -62,7 +71,9 @@ impl Roster {
 
     /// Expands the patterns, and begins to watch what is new.
     pub fn find(&mut self, appearance: Appearance, bookmarks: &Bookmarks, now: Instant) {
-        let mut problem = None;
+        // Before the directories are read: what comes in between is found at the next look.
+        self.pattern_directories = self.pattern_directories_now();
+        let (mut problem, before) = (None, self.next_key);
         for config in self.configs.clone() {
             let expanded = places::expand(&config.path, self.max_files);
             problem = problem.or(expanded.problem);
@@ -86,10 +97,10 @@ impl Roster {
             }
             self.pattern_problem = problem;
         }
-        if self.arm() {
+        if (self.next_key > before || self.hints.is_outdated()) && self.arm() {
             // Something may have been written between the first look and the arming.
             for key in self.keys() {
-                self.look(key, now);
+                self.look(key, false, now);
             }
         }
     }
@@ -104,7 +115,10 @@ impl Roster {
     ) {
         let Some(known) = self.known_marks(&path, bookmarks) else { return };
         let defaults = self.defaults.clone();
-        let file = Watched::begin(path.clone(), config, defaults, known, appearance, now);
+        let by_path = &self.by_path;
+        let is_taken = |other: &Path| by_path.contains_key(other);
+        let look = Look { now, was_removed: false, is_taken: &is_taken };
+        let file = Watched::begin(path.clone(), config, defaults, known, appearance, &look);
         if let Some(problem) = file.problem() {
             warn!(path = %path.display(), "cannot be watched: {problem}");
         } else {
@@ -119,50 +133,44 @@ impl Roster {
     /// Where a file was left, under this name or under another one that it had before. `None` while it is still read
     /// under the other one.
     fn known_marks(&self, path: &Path, bookmarks: &Bookmarks) -> Option<Vec<Mark>> {
-        let known = bookmarks.of(path);
-        let metadata = std::fs::metadata(path).ok();
-        let Some(id) = metadata.filter(|_| known.is_empty()).map(|it| FileId::of_metadata(&it))
-        else {
-            return Some(known);
-        };
+        let own = bookmarks.of(path);
+        let Ok(metadata) = std::fs::metadata(path) else { return Some(own) };
+        let id = FileId::of_metadata(&metadata);
         if self.files().any(|file| file.holds(id)) {
             return None;
         }
-        let is_it = |mark: &&Mark| {
-            let opened = || File::open(path).and_then(|file| mark.is_in(&file)).unwrap_or(false);
-            mark.id == id && mark.offset > 0 && opened()
+        let is_it = |mark: &Mark| {
+            let holds = || File::open(path).and_then(|file| mark.is_in(&file)).unwrap_or(false);
+            mark.offset > 0 && holds()
         };
-        Some(self.ended.iter().rev().find(is_it).copied().into_iter().collect())
-    }
-
-    /// Watches the directories that tell of the files. Returns whether events may have been missed.
-    fn arm(&mut self) -> bool {
-        self.by_path.retain(|_, key| self.files.contains_key(key));
-        for (key, file) in &self.files {
-            for path in places::telling_paths(file.path()) {
-                self.by_path.insert(path, *key);
-            }
+        if own.last().is_some_and(is_it) {
+            return Some(own);
         }
-        let pattern_dirs = places::set(
-            self.configs.iter().filter_map(|config| places::pattern_directory(&config.path)),
-        );
-        let mut directories = places::parents(self.by_path.keys());
-        directories.extend(pattern_dirs.iter().cloned());
-        let files = places::set(self.by_path.keys().cloned());
-        self.hints.arm(&directories, files, pattern_dirs)
+        let elsewhere = self.ended.iter().rev().chain(bookmarks.marks_in(id));
+        let moved = elsewhere.filter(|mark| mark.id == id).find(|mark| is_it(mark)).copied();
+        Some(moved.map_or(own, |mark| vec![mark]))
     }
 
     /// Looks at one file, and lets go of what was rotated away from it long ago.
-    pub fn look(&mut self, key: FileKey, now: Instant) {
+    pub fn look(&mut self, key: FileKey, was_removed: bool, now: Instant) {
         let Some(file) = self.files.get_mut(&key) else { return };
         let before = file.problem().map(str::to_owned);
-        file.look(now);
+        let by_path = &self.by_path;
+        let is_taken = |other: &Path| by_path.get(other).is_some_and(|other| *other != key);
+        file.look(&Look { now, was_removed, is_taken: &is_taken });
         if let Some(problem) = file.problem().filter(|problem| Some(*problem) != before.as_deref())
         {
             warn!(path = %file.path().display(), "cannot be read: {problem}");
         }
         let ended = file.retire(now);
+        let path = file.path();
+        // A link may lead somewhere else now, of which nobody tells yet.
+        let leads_elsewhere = path.is_symlink()
+            && places::telling_paths(path).iter().any(|path| by_path.get(path) != Some(&key));
         self.remember(ended);
+        if leads_elsewhere && self.arm() {
+            self.look(key, false, now);
+        }
     }
 
     fn remember(&mut self, ended: Vec<Mark>) {
@@ -173,21 +181,24 @@ impl Roster {
     }
 
     /// Forgets the files of patterns that are gone for good: each keeps a descriptor open and counts.
-    pub fn forget_gone(&mut self, now: Instant) {
+    pub fn forget_gone(&mut self, now: Instant) -> bool {
         let mut ended = Vec::new();
         let configs = &self.configs;
         self.files.retain(|_, file| {
-            let is_named = configs.iter().any(|config| config.path == file.path());
-            let stays = is_named || !file.is_over(now);
-            if !stays {
+            let is_over = file.is_gone()
+                && file.is_over(now)
+                && !configs.iter().any(|config| config.path == file.path());
+            if is_over {
                 ended.extend(file.marks().last().copied());
             }
-            stays
+            !is_over
         });
-        if !ended.is_empty() {
+        let has_forgotten = !ended.is_empty();
+        if has_forgotten {
             self.remember(ended);
             self.arm();
         }
+        has_forgotten
     }
 
     /// Adds a path or a pattern. Returns the files that are new with it.
@@ -209,7 +220,9 @@ impl Roster {
         self.configs.push(config);
         let before = self.next_key;
         self.find(Appearance::AtStart, bookmarks, now);
-        let is_plain = places::pattern_directory(&path).is_none();
+        // A pattern wants its directory to be watched, whether there are files or not.
+        self.arm();
+        let is_plain = Pattern::of(&path).is_none();
         let problem =
             self.files.range(before..).find_map(|(_, file)| file.problem().map(str::to_owned));
         if is_plain && let Some(problem) = problem {
@@ -251,14 +264,18 @@ impl Roster {
         let files = std::mem::take(&mut self.files);
         let (wanted, removed) = files.into_iter().partition(|(_, file)| is_wanted(file));
         self.files = wanted;
+        self.pattern_directories = self.pattern_directories_now();
         self.arm();
         removed
     }
 
     /// Watches a file again that was removed while lines of it are on their way.
     pub fn take_back(&mut self, key: FileKey, file: Watched, config: WatchConfig) {
+        let path = file.path().to_path_buf();
         self.configs.push(config);
         self.files.insert(key, file);
+        self.by_path.insert(path, key);
+        self.pattern_directories = self.pattern_directories_now();
         self.arm();
     }
 
@@ -269,13 +286,17 @@ impl Roster {
 
     /// What keeps files from being watched as they should be.
     pub fn problem(&self) -> Option<&str> {
-        self.pattern_problem.as_deref().or_else(|| self.hints.problem())
+        self.pattern_problem.as_deref()
+    }
+
+    /// Why files are looked at again and again.
+    pub fn polling(&self) -> Option<&str> {
+        self.polling.as_deref()
     }
 
     /// Patterns that no file matches yet.
     pub fn unmatched(&self) -> Vec<String> {
-        let patterns =
-            self.configs.iter().filter(|config| places::pattern_directory(&config.path).is_some());
+        let patterns = self.configs.iter().filter(|config| Pattern::of(&config.path).is_some());
         let is_unmatched = |config: &&WatchConfig| {
             !self.files().any(|file| places::is_about(&config.path, file.path()))
         };
@@ -305,6 +326,11 @@ impl Roster {
     /// The keys of the files of that source, or of all.
     pub fn keys_named(&self, name: Option<&str>) -> Vec<FileKey> {
         let is_meant = |file: &Watched| name.is_none_or(|name| file.source().name() == name);
+        self.files.iter().filter(|(_, file)| is_meant(file)).map(|(key, _)| *key).collect()
+    }
+
+    /// The keys of the files of which that holds.
+    pub fn keys_where(&self, is_meant: impl Fn(&Watched) -> bool) -> Vec<FileKey> {
         self.files.iter().filter(|(_, file)| is_meant(file)).map(|(key, _)| *key).collect()
     }
 

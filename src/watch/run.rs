@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     fn mark(offset: u64) -> Mark {
-        Mark { id: FileId { dev: 1, ino: 1 }, offset, n_hashed: 0, hash: 0 }
+        Mark { id: FileId { dev: 1, ino: 1 }, offset, n_hashed: 0, hash: 0, modified_ns: None }
     }
 
     fn heard(run: &Run) -> Vec<u64> {

@@ -3,20 +3,30 @@
 //! Synchronous: no threads, no events; the time is an argument. An event is only a reason to look; this file decides
 //! by looking at the disk.
 
+mod held;
+mod scouting;
+mod succession;
+
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::continuity::{FileId, Mark};
+use super::regular::open_regular;
 use super::text::{Found, RawLine, Text};
-use crate::config::OnRewrite;
+use crate::config::{Filter, OnRewrite};
+use held::Held;
+pub use scouting::Segment;
+use succession::Candidate;
 
 /// How long a text that was rotated away is still read for late writers: a program that was told to reopen its log
 /// takes a moment.
 const RETIRED_FOR: Duration = Duration::from_secs(5);
+
+/// How often such a text is looked at: nothing tells of it under its new name.
+const POLL_RETIRED: Duration = Duration::from_millis(250);
 
 /// How many rotated texts are held open at once, unread ones included: more rotations than this while nobody listens
 /// are a program gone wild.
@@ -32,9 +42,12 @@ pub struct Line {
     pub raw: RawLine,
     /// The text.
     pub generation: Generation,
+    /// When it was there at the latest; `None` where it was written since the last look.
+    pub appeared_at: Option<Instant>,
 }
 
-/// A place where reading was put by something else than reading: the start, a rotation, a rewrite.
+/// A place where reading was put by something else than a line: the start, a rotation, a rewrite, lines that nobody
+/// wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Jump {
     /// The text.
@@ -53,12 +66,26 @@ pub enum Begin {
 }
 
 /// What a tail must know besides its path.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct TailSettings {
     /// What happens to a text that is no longer the one that was read.
     pub on_rewrite: OnRewrite,
     /// A longer line is cut.
     pub max_line_bytes: usize,
+    /// A last line without its end is taken when it has stood there for this long; `None` for never.
+    pub hold_partial: Option<Duration>,
+    /// Which lines are wanted.
+    pub filter: Arc<Filter>,
+}
+
+/// What a look must know.
+pub struct Look<'a> {
+    /// The time.
+    pub now: Instant,
+    /// The system told that the file at the path was removed since the last look.
+    pub was_removed: bool,
+    /// Whether a file is watched under that name by somebody else, who reads it then.
+    pub is_taken: &'a dyn Fn(&Path) -> bool,
 }
 
 /// The reader of one path.
@@ -71,27 +98,14 @@ pub struct Tail {
     next_generation: Generation,
     /// Where to go on when the file is there again: marks of an earlier run of the daemon, the newest last.
     resume: Vec<Mark>,
-    /// Nothing was at the path at the last look.
-    is_gone: bool,
+    /// Since when nothing is at the path.
+    gone_since: Option<Instant>,
+    /// A file that has taken the path, while it is not clear yet what it is.
+    candidate: Option<Candidate>,
+    /// The last texts that were held: what was read once is no rotated text that nobody has seen.
+    known: VecDeque<FileId>,
+    polled_at: Option<Instant>,
     jumps: Vec<Jump>,
-}
-
-#[derive(Debug)]
-struct Held {
-    text: Text,
-    generation: Generation,
-    /// When it is let go, if it is read to its end by then; `None` for the one at the path.
-    retired_until: Option<Instant>,
-    /// The size at which reading last met its end.
-    ended_at: Option<u64>,
-}
-
-impl Held {
-    /// Whether everything in it was read, but for a last line without an end.
-    fn is_drained(&self) -> bool {
-        let met_its_end = self.ended_at.is_some() && self.text.size().ok() == self.ended_at;
-        met_its_end || self.text.n_unread().is_ok_and(|n_unread| n_unread == 0)
-    }
 }
 
 /// What [`Tail::next_line`] found.
@@ -116,7 +130,7 @@ impl Tail {
         settings: TailSettings,
         resume: Vec<Mark>,
         begin: Begin,
-        now: Instant,
+        look: &Look<'_>,
     ) -> io::Result<Self> {
         let mut tail = Self {
             path,
@@ -124,46 +138,21 @@ impl Tail {
             texts: VecDeque::new(),
             next_generation: 0,
             resume,
-            is_gone: false,
+            gone_since: None,
+            candidate: None,
+            known: VecDeque::new(),
+            polled_at: None,
             jumps: Vec::new(),
         };
         match open_regular(&tail.path)? {
             Some(file) if tail.resume.is_empty() && begin == Begin::AtEnd => {
-                let text = Text::open_at_end(file, settings.max_line_bytes)?;
-                tail.hold(text, None);
+                let text = Text::open_at_end(file, tail.settings.max_line_bytes)?;
+                tail.hold(text, None, look.now);
             }
-            Some(file) => tail.adopt(file, now)?,
-            None => tail.is_gone = true,
+            Some(file) => tail.adopt(file, look)?,
+            None => tail.gone_since = Some(look.now),
         }
         Ok(tail)
-    }
-
-    /// Looks at the path: is it the same text, a continuation of it, or another one?
-    ///
-    /// # Errors
-    /// Where something is at the path that cannot be read or is no regular file.
-    pub fn look(&mut self, now: Instant) -> io::Result<()> {
-        let Some(file) = open_regular(&self.path)? else {
-            self.is_gone = true;
-            return Ok(());
-        };
-        let was_gone = std::mem::replace(&mut self.is_gone, false);
-        let Some(held) = self.texts.back_mut() else { return self.adopt(file, now) };
-        if FileId::of(&file)? == held.text.id() {
-            return held.text.verify(now);
-        }
-        if held.text.goes_on_in(&file)? {
-            let offset = held.text.offset();
-            held.text = Text::open_at(file, offset, self.settings.max_line_bytes)?;
-            return Ok(());
-        }
-        // A file that was moved away, or was gone for a while, makes room for a new one; a file that was replaced
-        // under its name is the old one rewritten.
-        let is_rotation = was_gone || held.text.has_a_name()?;
-        held.retired_until = Some(now + RETIRED_FOR);
-        let text = if is_rotation { self.at_start(file) } else { self.rewritten(file) }?;
-        self.hold(text, None);
-        Ok(())
     }
 
     /// Takes the next line: of the oldest text first.
@@ -173,25 +162,30 @@ impl Tail {
     pub fn next_line(&mut self, block: &mut Vec<u8>, now: Instant) -> io::Result<Next> {
         let mut idx = 0;
         while let Some(held) = self.texts.get_mut(idx) {
-            match held.text.next_line(block, now)? {
-                Found::Line(raw) => {
-                    return Ok(Next::Line(Line { raw, generation: held.generation }));
-                }
+            let found = held.text.next_line(&self.settings.filter, block, now)?;
+            if !matches!(found, Found::Line(_)) && held.text.take_passed() {
+                self.jumps.push(Jump { generation: held.generation, mark: held.text.mark() });
+            }
+            match found {
+                Found::Line(raw) => return Ok(Next::Line(held.line(raw))),
                 Found::More => return Ok(Next::More),
                 Found::End => {
                     held.ended_at = held.text.size().ok();
-                    idx += 1;
+                    if held.is_unfinished_due(self.settings.hold_partial, now)
+                        && let Some(raw) = held.text.take_unfinished()
+                        && self.settings.filter.wants(&raw.bytes)
+                    {
+                        return Ok(Next::Line(held.line(raw)));
+                    }
                 }
                 Found::Rewritten if held.retired_until.is_some() => {
                     self.texts.remove(idx);
+                    continue;
                 }
-                Found::Rewritten => {
-                    let file = held.text.file().try_clone()?;
-                    let text = self.rewritten(file)?;
-                    self.texts.pop_back();
-                    self.hold(text, None);
-                }
+                // The next look decides what it is now.
+                Found::Rewritten => {}
             }
+            idx += 1;
         }
         Ok(Next::Nothing)
     }
@@ -200,30 +194,66 @@ impl Tail {
     ///
     /// # Errors
     /// Where the file cannot be read.
-    pub fn skip_to_end(&mut self) -> io::Result<()> {
+    pub fn skip_to_end(&mut self, now: Instant) -> io::Result<()> {
         let Some(current) = self.texts.back() else { return Ok(()) };
         let file = current.text.file().try_clone()?;
         let text = Text::open_at_end(file, self.settings.max_line_bytes)?;
         // A text that was rotated away has late writers at most: it is let go.
         self.texts.clear();
-        self.hold(text, None);
+        self.hold(text, None, now);
         Ok(())
     }
 
-    /// Lets go of texts that were rotated away long enough ago and are read to their ends. Returns where reading of
-    /// them ended.
+    /// Lets go of texts that were rotated away long enough ago and are read to their ends, and of a deleted one: it
+    /// would keep its room on the disk. Returns where reading of them ended.
     pub fn retire(&mut self, now: Instant) -> Vec<Mark> {
-        let is_over =
-            |held: &Held| held.retired_until.is_some_and(|until| until <= now) && held.is_drained();
-        let ended = self.texts.iter().filter(|held| is_over(held)).map(|held| held.text.mark());
-        let ended = ended.collect();
-        self.texts.retain(|held| !is_over(held));
+        let mut ended = Vec::new();
+        self.texts.retain(|held| {
+            let is_over = held.retired_until.is_some_and(|until| until <= now)
+                && held.is_drained()
+                && !held.is_unfinished_due(None, now);
+            if is_over {
+                ended.push(held.text.mark());
+            }
+            !is_over
+        });
+        let is_gone = self.gone_since.is_some_and(|since| now.duration_since(since) >= RETIRED_FOR);
+        if is_gone
+            && self.texts.len() == 1
+            && self.texts[0].is_deleted()
+            && self.texts[0].is_drained()
+        {
+            self.resume = self.texts.drain(..).map(|held| held.text.mark()).collect();
+        }
         ended
     }
 
-    /// When what looks like another text is to be looked at again.
+    /// When the path is to be looked at again, whatever events say; it may be past.
+    pub fn due_at(&self) -> Option<Instant> {
+        let retired = self.texts.iter().any(|held| held.retired_until.is_some());
+        let poll = self.polled_at.filter(|_| retired).map(|at| at + POLL_RETIRED);
+        let unfinished = self.settings.hold_partial.and_then(|hold| {
+            self.texts.iter().filter_map(|held| Some(held.text.unfinished_since()? + hold)).min()
+        });
+        [self.decided_at(), poll, unfinished].into_iter().flatten().min()
+    }
+
+    /// When it is known what a text has become that is not what it was; `None` where all is clear.
     pub fn decided_at(&self) -> Option<Instant> {
-        self.texts.iter().filter_map(|held| held.text.decided_at()).min()
+        let suspected = self.texts.iter().filter_map(|held| held.text.decided_at());
+        suspected.chain(self.candidate.as_ref().map(Candidate::decided_at)).min()
+    }
+
+    /// Whether something is to be spoken in a moment, without any further event.
+    pub fn is_undecided(&self) -> bool {
+        let holds_back = self.settings.hold_partial.is_some();
+        self.decided_at().is_some()
+            || (holds_back && self.texts.iter().any(|held| held.text.unfinished_since().is_some()))
+    }
+
+    /// Whether the text is held.
+    pub fn has(&self, generation: Generation) -> bool {
+        self.texts.iter().any(|held| held.generation == generation)
     }
 
     /// Whether this file is one of the texts that are held.
@@ -246,118 +276,47 @@ impl Tail {
         self.texts.front().map(|held| held.generation)
     }
 
+    /// Where reading stands in the oldest text that is still held.
+    pub fn oldest_mark(&self) -> Option<(Generation, Mark)> {
+        self.texts.front().map(|held| (held.generation, held.text.mark()))
+    }
+
     /// Whether something is at the path.
     pub fn exists(&self) -> bool {
-        !self.is_gone
+        self.gone_since.is_none()
+    }
+
+    /// Since when nothing is at the path.
+    pub fn gone_since(&self) -> Option<Instant> {
+        self.gone_since
     }
 
     /// Bytes that were not read yet, in all texts.
     pub fn n_unread(&self) -> u64 {
-        self.texts.iter().map(|held| held.text.n_unread().unwrap_or(0)).sum()
+        let n_undecided = u64::from(self.candidate.is_some());
+        let n_unread = self.texts.iter().map(|held| held.text.n_unread().unwrap_or(0)).sum::<u64>();
+        n_unread.max(n_undecided)
     }
 
-    /// Takes over a file that is at the path while no text is held: at the start, or when it appears.
-    fn adopt(&mut self, file: File, now: Instant) -> io::Result<()> {
-        let mut marks = std::mem::take(&mut self.resume);
-        let Some(newest) = marks.pop() else {
-            let text = self.at_start(file)?;
-            self.hold(text, None);
-            return Ok(());
-        };
-        // Texts that were rotated away before: whatever was written to them since is read first.
-        for mark in marks {
-            self.hold_sibling(&mark, now)?;
-        }
-        let is_same_file = FileId::of(&file)? == newest.id;
-        // At offset 0 nothing tells one text from another but the inode and the name.
-        let goes_on = newest.is_in(&file)? && (newest.offset > 0 || is_same_file);
-        let text = if goes_on {
-            Text::open_at(file, newest.offset, self.settings.max_line_bytes)
-        } else if self.hold_sibling(&newest, now)? || newest.offset == 0 {
-            self.at_start(file)
-        } else {
-            self.rewritten(file)
-        }?;
-        self.hold(text, None);
-        Ok(())
-    }
-
-    /// Looks for a text that was rotated away while nobody watched, and holds it where it is found.
-    fn hold_sibling(&mut self, mark: &Mark, now: Instant) -> io::Result<bool> {
-        let Some(file) = find_sibling(&self.path, mark) else { return Ok(false) };
-        let text = Text::open_at(file, mark.offset, self.settings.max_line_bytes)?;
-        self.hold(text, Some(now + RETIRED_FOR));
-        Ok(true)
-    }
-
-    fn at_start(&self, file: File) -> io::Result<Text> {
-        Text::open_at(file, 0, self.settings.max_line_bytes)
-    }
-
-    fn rewritten(&self, file: File) -> io::Result<Text> {
-        match self.settings.on_rewrite {
-            OnRewrite::Beginning => self.at_start(file),
-            OnRewrite::End => Text::open_at_end(file, self.settings.max_line_bytes),
-        }
-    }
-
-    fn hold(&mut self, text: Text, retired_until: Option<Instant>) {
+    fn hold(&mut self, text: Text, retired_until: Option<Instant>, now: Instant) {
         let generation = self.next_generation;
         self.next_generation += 1;
         self.jumps.push(Jump { generation, mark: text.mark() });
-        self.texts.push_back(Held { text, generation, retired_until, ended_at: None });
+        if !self.known.contains(&text.id()) {
+            self.known.push_back(text.id());
+        }
+        if self.known.len() > 2 * MAX_RETIRED {
+            self.known.pop_front();
+        }
+        if retired_until.is_some() {
+            self.polled_at = Some(now);
+        }
+        self.texts.push_back(Held::new(text, generation, retired_until, now));
         if self.texts.len() > MAX_RETIRED + 1 {
             let drained = self.texts.iter().position(Held::is_drained);
             self.texts.remove(drained.unwrap_or(0));
         }
     }
-}
-
-/// Opens a regular file without ever waiting for it; `None` where nothing is there.
-fn open_regular(path: &Path) -> io::Result<Option<File>> {
-    // O_NONBLOCK: a FIFO without a writer would be waited for.
-    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
-    let flags = i32::try_from(flags.bits()).expect("flags are small numbers");
-    match std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Ok(file) if file.metadata()?.is_file() => Ok(Some(file)),
-        Ok(_) => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "it is not a regular file; only files that can be read again can be watched",
-        )),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Finds the text of a mark under another name in the same directory: by inode and content, or by content under a
-/// name that begins like the file's (`chat.log.1`).
-fn find_sibling(path: &Path, mark: &Mark) -> Option<File> {
-    /// A directory with more entries than this is not a place where one file is rotated.
-    const MAX_ENTRIES: usize = 4_096;
-    let (directory, name) = (path.parent()?, path.file_name()?);
-    let mut by_content = None;
-    for entry in std::fs::read_dir(directory).ok()?.take(MAX_ENTRIES).flatten() {
-        let other = entry.file_name();
-        let is_related =
-            other.as_encoded_bytes().starts_with(name.as_encoded_bytes()) && other != name;
-        let Ok(metadata) = entry.metadata() else { continue };
-        let is_same_file = FileId { dev: metadata.dev(), ino: metadata.ino() } == mark.id;
-        if other == name || !(is_same_file || is_related) || metadata.len() < mark.offset {
-            continue;
-        }
-        // Without any content to compare, a number alone proves nothing: it may have been used again.
-        if mark.offset == 0 && !(is_same_file && is_related) {
-            continue;
-        }
-        let Ok(Some(file)) = open_regular(&entry.path()) else { continue };
-        if mark.is_in(&file).unwrap_or(false) {
-            if is_same_file {
-                return Some(file);
-            }
-            by_content = Some(file);
-        }
-    }
-    by_content
 }
 
 #[cfg(test)]

@@ -2,27 +2,31 @@
 //!
 //! Knows nothing of paths, rotation or what a line is for; the time is an argument.
 
+mod cutting;
+mod scout;
+mod suspicion;
+
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::continuity::{FileId, Mark, WINDOW, last, read_at, window_before};
+use memchr::memrchr;
+
+use super::continuity::{FileId, Mark, WINDOW, last, modified_ns, read_at, window_before};
+use crate::config::Filter;
+use scout::Scout;
+pub use suspicion::Suspicion;
 
 /// How much is read at once. A backlog is read block by block as its lines are taken, so this bounds its memory.
-const BLOCK: usize = 32 * 1_024;
+const BLOCK: usize = 64 * 1_024;
 
-/// How much is read for one line at most before others have their turn: a megabyte without a newline.
+/// How much is read for one line at most before others have their turn: a few megabytes without a wanted line.
 const BLOCKS_PER_TURN: usize = 32;
-
-/// A program that saves in place truncates the file and writes it again a moment later. What looks like another text
-/// is looked at once more after this time, before it counts as one.
-const GRACE: Duration = Duration::from_millis(50);
 
 /// A complete line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawLine {
-    /// The bytes, without the newline.
+    /// The bytes, without the newline and without NULs in front.
     pub bytes: Vec<u8>,
     /// The position behind it.
     pub mark: Mark,
@@ -39,7 +43,7 @@ pub enum Found {
     End,
     /// What stands before the position has changed: this is another text now.
     Rewritten,
-    /// A part of a line that is too long was passed over; there is more.
+    /// Much was passed over; there is more.
     More,
 }
 
@@ -58,8 +62,14 @@ pub struct Text {
     /// The beginning of a line that is too long, while the rest of it is passed over.
     head: Option<Vec<u8>>,
     max_line_bytes: usize,
-    /// Since when something else stands before the position.
-    suspect_since: Option<Instant>,
+    /// When the file was last written, as of the last read.
+    modified_ns: i64,
+    suspicion: Option<Suspicion>,
+    /// Up to where an unfinished last line reached, and since when.
+    unfinished: Option<(u64, Instant)>,
+    /// The position moved over something that nobody wants since the last line was taken.
+    has_passed: bool,
+    scout: Scout,
 }
 
 impl Text {
@@ -68,20 +78,23 @@ impl Text {
     /// # Errors
     /// Where the file cannot be read.
     pub fn open_at(file: File, offset: u64, max_line_bytes: usize) -> io::Result<Self> {
-        let id = FileId::of(&file)?;
+        let metadata = file.metadata()?;
         let bytes = window_before(&file, offset, WINDOW)?;
         let position = bytes.len();
-        let base = offset - position as u64;
         Ok(Self {
             file,
-            id,
+            id: FileId::of_metadata(&metadata),
+            base: offset - position as u64,
             bytes,
-            base,
             position,
             scanned: position,
             head: None,
             max_line_bytes,
-            suspect_since: None,
+            modified_ns: modified_ns(&metadata),
+            suspicion: None,
+            unfinished: None,
+            has_passed: false,
+            scout: Scout::default(),
         })
     }
 
@@ -96,12 +109,29 @@ impl Text {
         let from = size - n_bytes as u64;
         let n_read = read_at(&file, &mut rest, from)?;
         rest.truncate(n_read);
-        let offset = match rest.iter().rposition(|byte| *byte == b'\n') {
+        let offset = match memrchr(b'\n', &rest) {
             Some(newline) => from + newline as u64 + 1,
             None if from == 0 => 0,
             None => size,
         };
         Self::open_at(file, offset, max_line_bytes)
+    }
+
+    /// Goes on in another file that has the same text.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn go_on_in(&mut self, file: File) -> io::Result<()> {
+        let other = Self::open_at(file, self.offset(), self.max_line_bytes)?;
+        let before = std::mem::replace(self, other);
+        self.scout = before.scout;
+        Ok(())
+    }
+
+    /// Takes a fresh handle of the same file: on layered and on network file systems an old one may not see what is
+    /// written by others.
+    pub fn refresh(&mut self, file: File) {
+        self.file = file;
     }
 
     /// Which file it is.
@@ -116,7 +146,7 @@ impl Text {
 
     /// The position, with what stands before it.
     pub fn mark(&self) -> Mark {
-        Mark::new(self.id, self.offset(), &self.bytes[..self.position])
+        Mark::new(self.id, self.offset(), &self.bytes[..self.position], self.modified_ns)
     }
 
     /// Bytes before the position.
@@ -129,25 +159,8 @@ impl Text {
     /// # Errors
     /// Where the kernel does not tell the size.
     pub fn n_unread(&self) -> io::Result<u64> {
-        let n_beyond = self.file.metadata()?.len().saturating_sub(self.offset());
-        Ok(n_beyond.max(u64::from(self.suspect_since.is_some())))
-    }
-
-    /// Looks whether what was read still stands there: a text may be rewritten at equal size.
-    ///
-    /// # Errors
-    /// Where the file cannot be read.
-    pub fn verify(&mut self, now: Instant) -> io::Result<()> {
-        let known = last(&self.bytes, WINDOW);
-        let read_to = self.base + self.bytes.len() as u64;
-        let is_same = window_before(&self.file, read_to, known.len())? == known;
-        self.suspect_since = if is_same { None } else { Some(self.suspect_since.unwrap_or(now)) };
-        Ok(())
-    }
-
-    /// When a suspicion is to be looked at again; `None` where there is none.
-    pub fn decided_at(&self) -> Option<Instant> {
-        self.suspect_since.map(|since| since + GRACE)
+        let n_beyond = self.size()?.saturating_sub(self.offset());
+        Ok(n_beyond.max(u64::from(self.suspicion.is_some())))
     }
 
     /// The size of the file.
@@ -158,18 +171,44 @@ impl Text {
         Ok(self.file.metadata()?.len())
     }
 
-    /// What a difference means: for a moment nothing, then that this is another text.
-    fn suspect(&mut self, now: Instant) -> Found {
-        let since = *self.suspect_since.get_or_insert(now);
-        if now.duration_since(since) >= GRACE { Found::Rewritten } else { Found::End }
-    }
-
     /// Whether a name still leads to the file.
     ///
     /// # Errors
     /// Where the kernel does not tell.
     pub fn has_a_name(&self) -> io::Result<bool> {
-        Ok(self.file.metadata()?.nlink() > 0)
+        Ok(std::os::unix::fs::MetadataExt::nlink(&self.file.metadata()?) > 0)
+    }
+
+    /// Looks whether what was read still stands there: a text may be rewritten at equal size.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn verify(&mut self, now: Instant) -> io::Result<()> {
+        let known = last(&self.bytes, WINDOW);
+        let read_to = self.base + self.bytes.len() as u64;
+        if window_before(&self.file, read_to, known.len())? == known {
+            self.suspicion = None;
+        } else {
+            self.suspect(now)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the suspicion that this is another text has hardened.
+    pub fn is_rewritten(&self, now: Instant) -> bool {
+        self.suspicion.as_ref().is_some_and(|it| it.is_certain(now))
+    }
+
+    /// When a suspicion is to be looked at again; `None` where there is none.
+    pub fn decided_at(&self) -> Option<Instant> {
+        self.suspicion.as_ref().map(Suspicion::certain_at)
+    }
+
+    /// Notes that something else stands before the position.
+    fn suspect(&mut self, now: Instant) -> io::Result<()> {
+        let size = self.size()?;
+        self.suspicion.get_or_insert_with(|| Suspicion::new(size, now)).note(size, now);
+        Ok(())
     }
 
     /// Whether that file goes on where this one stands: the same bytes before the position, and nothing beyond it here
@@ -187,27 +226,51 @@ impl Text {
         Ok(here[..n_here] == there[..n_there])
     }
 
-    /// Takes the next complete line, reading on where necessary. `block` is scratch space that callers share.
+    /// Whether that file may be this text in the making: shorter than what was read, and the same as far as it goes.
+    ///
+    /// # Errors
+    /// Where one of them cannot be read.
+    pub fn begins_in(&self, other: &File) -> io::Result<bool> {
+        let size = other.metadata()?.len();
+        if size >= self.offset() {
+            return Ok(false);
+        }
+        Ok(window_before(&self.file, size, WINDOW)? == window_before(other, size, WINDOW)?)
+    }
+
+    /// Takes the next complete line that the filter wants, reading on where necessary. `block` is scratch space that
+    /// callers share.
     ///
     /// # Errors
     /// Where the file cannot be read.
-    pub fn next_line(&mut self, block: &mut Vec<u8>, now: Instant) -> io::Result<Found> {
+    pub fn next_line(
+        &mut self,
+        filter: &Filter,
+        block: &mut Vec<u8>,
+        now: Instant,
+    ) -> io::Result<Found> {
         for _ in 0..BLOCKS_PER_TURN {
-            if let Some(line) = self.take_line() {
+            if let Some(line) = self.take_line(filter) {
                 return Ok(Found::Line(line));
             }
-            self.pass_over_long_line();
+            self.pass_over();
             let n_known = self.bytes.len().min(WINDOW);
-            block.resize(n_known + BLOCK, 0);
-            let read_to = self.base + self.bytes.len() as u64;
-            // One call reads what is known and what is new, so that nobody can change the text in between.
-            let n_read = read_at(&self.file, block, read_to - n_known as u64)?;
-            if n_read < n_known || block[..n_known] != *last(&self.bytes, n_known) {
-                return Ok(self.suspect(now));
+            if block.len() < WINDOW + BLOCK {
+                block.resize(WINDOW + BLOCK, 0);
             }
-            self.suspect_since = None;
+            let read_to = self.base + self.bytes.len() as u64;
+            // Before the bytes: what is written in between makes the time too old, never too young.
+            self.modified_ns = modified_ns(&self.file.metadata()?);
+            // One call reads what is known and what is new, so that nobody can change the text in between.
+            let n_read =
+                read_at(&self.file, &mut block[..n_known + BLOCK], read_to - n_known as u64)?;
+            if n_read < n_known || block[..n_known] != *last(&self.bytes, n_known) {
+                self.suspect(now)?;
+                return Ok(if self.is_rewritten(now) { Found::Rewritten } else { Found::End });
+            }
+            self.suspicion = None;
             if n_read == n_known {
-                self.shrink();
+                self.end(now);
                 return Ok(Found::End);
             }
             self.forget();
@@ -216,35 +279,29 @@ impl Text {
         Ok(Found::More)
     }
 
-    fn take_line(&mut self) -> Option<RawLine> {
-        let Some(newline) = self.bytes[self.scanned..].iter().position(|byte| *byte == b'\n')
-        else {
-            self.scanned = self.bytes.len();
-            return None;
-        };
-        let end = self.scanned + newline;
-        let (bytes, was_cut) = if let Some(head) = self.head.take() {
-            (head, true)
-        } else {
-            let whole = &self.bytes[self.position..end];
-            let kept = whole.len().min(self.max_line_bytes);
-            (whole[..kept].to_vec(), kept < whole.len())
-        };
-        self.position = end + 1;
-        self.scanned = self.position;
-        Some(RawLine { bytes, mark: self.mark(), was_cut })
+    /// Whether the position moved over what nobody wants since the last call or the last line; it is between two lines
+    /// then.
+    pub fn take_passed(&mut self) -> bool {
+        self.head.is_none() && std::mem::take(&mut self.has_passed)
     }
 
-    /// Keeps only the beginning of a line that is too long, however much of it is still to come. The position that
-    /// bookmarks see stays in front of the line until its newline is found.
-    fn pass_over_long_line(&mut self) {
-        let n_partial = self.bytes.len() - self.position;
-        if self.head.is_none() && n_partial > self.max_line_bytes {
-            let end = self.position + self.max_line_bytes;
-            self.head = Some(self.bytes[self.position..end].to_vec());
-        }
-        if self.head.is_some() {
-            self.position = self.bytes.len();
+    /// Since when the last line stands there without its end.
+    pub fn unfinished_since(&self) -> Option<Instant> {
+        self.unfinished.map(|(_, since)| since)
+    }
+
+    /// Everything was read: notes what is unfinished, and gives the room of a large block back.
+    fn end(&mut self, now: Instant) {
+        let read_to = self.base + self.bytes.len() as u64;
+        let has_more = self.position < self.bytes.len();
+        self.unfinished = match self.unfinished {
+            _ if !has_more => None,
+            Some((end, since)) if end == read_to => Some((end, since)),
+            Some(_) | None => Some((read_to, now)),
+        };
+        if self.bytes.capacity() > 2 * WINDOW {
+            self.forget();
+            self.bytes.shrink_to(WINDOW);
         }
     }
 
@@ -255,14 +312,6 @@ impl Text {
         self.base += n_bytes as u64;
         self.position -= n_bytes;
         self.scanned -= n_bytes;
-    }
-
-    /// Gives the room of a large block back once everything is read.
-    fn shrink(&mut self) {
-        if self.bytes.capacity() > 4 * WINDOW {
-            self.forget();
-            self.bytes.shrink_to(2 * WINDOW);
-        }
     }
 }
 

@@ -2,18 +2,26 @@
 //!
 //! Knows nothing of the queue, of events or of the other files.
 
+mod catch_up;
+mod lines;
+mod stamp;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::continuity::{FileId, Mark};
+use super::fold::Fold;
+use super::overflow::Overflow;
+use super::rate::Rate;
 use super::run::{LineNumber, Run};
-use super::tail::{Begin, Next, Tail, TailSettings};
+use super::tail::{Begin, Look, Tail, TailSettings};
 use crate::config::{Start, WatchConfig};
-use crate::queue::Order;
-use crate::speech::{Lane, Manner, Source};
+use crate::speech::{Lane, Source};
 use crate::status::WatchedFile;
+pub use lines::{Spoken, Taken};
+use stamp::Stamp;
 
 /// What every watched file has in common.
 #[derive(Debug, Clone)]
@@ -39,29 +47,6 @@ pub enum Appearance {
     Later,
 }
 
-/// A line on its way into the queue.
-#[derive(Debug)]
-pub struct Spoken {
-    /// What to say.
-    pub order: Order,
-    /// Which line it is, for its outcome.
-    pub number: LineNumber,
-}
-
-/// What [`Watched::next_line`] found.
-#[derive(Debug)]
-pub enum Taken {
-    /// A line.
-    Line(Spoken),
-    /// Nothing now.
-    Nothing,
-    /// Much was passed over, and there is more: others first.
-    More,
-}
-
-/// How many blank lines are passed over before others have their turn.
-const BLANK_LINES_PER_TURN: usize = 1_000;
-
 /// A file that a pattern found, and that is gone for so long, is forgotten.
 const GONE_FOR: Duration = Duration::from_secs(5);
 
@@ -79,10 +64,20 @@ pub struct Watched {
     /// Where an earlier run of the daemon left it.
     resume: Vec<Mark>,
     problem: Option<String>,
-    /// Bytes taken from the tail so far, for the backlog's order.
+    /// Bytes of lines that were given out so far, for the backlog's order.
     n_taken: u64,
     n_cut_lines: u64,
-    gone_since: Option<Instant>,
+    /// Lines that were given out to be said and have no outcome yet.
+    n_under_way: usize,
+    overflow: Overflow,
+    rate: Option<Rate>,
+    fold: Option<Fold>,
+    /// Said before everything else.
+    announcement: Option<Spoken>,
+    /// Looked at again and again because the system does not tell of its changes.
+    is_polled: bool,
+    /// What the kernel told of the path at the last look, while it still holds that nothing has changed.
+    stamp: Option<Stamp>,
 }
 
 impl Watched {
@@ -93,7 +88,7 @@ impl Watched {
         defaults: Defaults,
         known: Vec<Mark>,
         appearance: Appearance,
-        now: Instant,
+        look: &Look<'_>,
     ) -> Self {
         let resume = match config.start {
             Start::Resume | Start::Beginning => known,
@@ -109,38 +104,58 @@ impl Watched {
             tail: None,
             run: Run::default(),
             source,
-            config,
-            defaults,
             begin,
             resume,
             problem: None,
             n_taken: 0,
             n_cut_lines: 0,
-            gone_since: None,
+            n_under_way: 0,
+            overflow: Overflow::new(config.overflow, config.max_waiting),
+            rate: config.max_lines_per_minute.map(Rate::new),
+            fold: config.fold.then(Fold::default),
+            announcement: None,
+            is_polled: false,
+            stamp: None,
+            config,
+            defaults,
         };
-        watched.look(now);
+        watched.look(look);
+        if appearance == Appearance::AtStart {
+            watched.catch_up(look.now);
+        }
         watched
     }
 
     /// Looks at the path. What is wrong with it is kept for the status, and logged by the caller through
     /// [`Watched::problem`].
-    pub fn look(&mut self, now: Instant) {
+    pub fn look(&mut self, look: &Look<'_>) {
+        // Before everything that is read: what is written in between makes it outdated.
+        self.stamp = Stamp::of(&self.path);
         let looked = match &mut self.tail {
-            Some(tail) => tail.look(now),
-            None => self.begin_tail(now),
+            Some(tail) => tail.look(look),
+            None => self.begin_tail(look),
         };
         self.problem = looked.err().map(|error| error.to_string());
-        let exists = self.tail.as_ref().is_none_or(Tail::exists);
-        self.gone_since = if exists { None } else { Some(self.gone_since.unwrap_or(now)) };
+        self.overflow.note_look();
         self.note_jumps();
+        if self.problem.is_some() || self.due_at().is_some() {
+            self.stamp = None;
+        }
     }
 
-    fn begin_tail(&mut self, now: Instant) -> io::Result<()> {
+    /// Whether nothing can have changed since the last look, as far as the kernel tells.
+    pub fn is_unchanged(&self) -> bool {
+        self.stamp.is_some_and(|stamp| Stamp::of(&self.path) == Some(stamp))
+    }
+
+    fn begin_tail(&mut self, look: &Look<'_>) -> io::Result<()> {
         let settings = TailSettings {
             on_rewrite: self.config.on_rewrite,
             max_line_bytes: self.defaults.max_line_bytes,
+            hold_partial: self.config.hold_partial,
+            filter: Arc::clone(&self.config.filter),
         };
-        let tail = Tail::begin(self.path.clone(), settings, self.resume.clone(), self.begin, now)?;
+        let tail = Tail::begin(self.path.clone(), settings, self.resume.clone(), self.begin, look)?;
         self.tail = Some(tail);
         Ok(())
     }
@@ -156,12 +171,10 @@ impl Watched {
     }
 
     /// Passes over everything that was not read. Returns how many bytes that was.
-    pub fn skip_to_end(&mut self) -> u64 {
+    pub fn skip_to_end(&mut self, now: Instant) -> u64 {
         let (_, n_unread) = self.progress();
-        if n_unread == 0 {
-            return 0;
-        }
-        let skipped = self.tail.as_mut().map_or(Ok(()), Tail::skip_to_end);
+        let skipped = self.tail.as_mut().map_or(Ok(()), |tail| tail.skip_to_end(now));
+        self.overflow = Overflow::new(self.config.overflow, self.config.max_waiting);
         self.note_jumps();
         match skipped {
             Ok(()) => n_unread - self.progress().1.min(n_unread),
@@ -172,9 +185,22 @@ impl Watched {
         }
     }
 
-    /// When what looks like another text is to be looked at again.
-    pub fn decided_at(&self) -> Option<Instant> {
-        self.tail.as_ref()?.decided_at()
+    /// Drops what was read and not given out yet: it is cleared with the rest.
+    pub fn clear_held_back(&mut self) {
+        let held_back = self.fold.as_mut().and_then(Fold::release);
+        for spoken in held_back.into_iter().chain(self.announcement.take()) {
+            self.run.settle(spoken.number);
+        }
+    }
+
+    /// When the file is to be looked at again, whatever events say.
+    pub fn due_at(&self) -> Option<Instant> {
+        self.tail.as_ref()?.due_at()
+    }
+
+    /// Whether something is to be said in a moment, without any further event.
+    pub fn is_undecided(&self) -> bool {
+        self.tail.as_ref().is_some_and(Tail::is_undecided)
     }
 
     /// Whether this file is one of the texts that are held for the path.
@@ -182,58 +208,17 @@ impl Watched {
         self.tail.as_ref().is_some_and(|tail| tail.holds(id))
     }
 
+    /// Whether nothing is at the path.
+    pub fn is_gone(&self) -> bool {
+        self.tail.as_ref().is_some_and(|tail| !tail.exists())
+    }
+
     /// Whether the file is gone for good, and nothing of it is still to be said.
     pub fn is_over(&self, now: Instant) -> bool {
-        self.gone_since.is_some_and(|since| now.duration_since(since) >= GONE_FOR)
+        let gone_since = self.tail.as_ref().and_then(Tail::gone_since);
+        gone_since.is_some_and(|since| now.duration_since(since) >= GONE_FOR)
             && self.is_settled()
             && self.tail.as_ref().is_none_or(Tail::is_drained)
-    }
-
-    /// Takes the next line that has something in it.
-    pub fn next_line(&mut self, block: &mut Vec<u8>, now: Instant) -> Taken {
-        for _ in 0..BLANK_LINES_PER_TURN {
-            let Some(tail) = &mut self.tail else { return Taken::Nothing };
-            let taken = tail.next_line(block, now);
-            self.note_jumps();
-            let line = match taken {
-                Ok(Next::Line(line)) => line,
-                Ok(Next::Nothing) => return Taken::Nothing,
-                Ok(Next::More) => return Taken::More,
-                Err(error) => {
-                    self.problem = Some(error.to_string());
-                    return Taken::Nothing;
-                }
-            };
-            self.n_taken += line.raw.bytes.len() as u64 + 1;
-            self.n_cut_lines += u64::from(line.raw.was_cut);
-            let text = text_of(&line.raw.bytes);
-            if text.trim().is_empty() {
-                // Nobody waits to hear a blank line.
-                self.run.push_settled(line.generation, line.raw.mark);
-                continue;
-            }
-            let number = self.run.push(line.generation, line.raw.mark);
-            return Taken::Line(Spoken { order: self.order(text), number });
-        }
-        Taken::More
-    }
-
-    fn order(&self, text: Arc<str>) -> Order {
-        let Defaults { voice, rate, pitch, max_age, .. } = &self.defaults;
-        let voice = self.config.voice.as_ref().unwrap_or(voice);
-        let manner = Manner {
-            voice: Arc::clone(voice),
-            rate: rate * self.config.rate,
-            pitch: pitch * self.config.pitch,
-            volume: self.config.volume,
-        };
-        Order {
-            source: self.source.clone(),
-            text,
-            manner,
-            lane: self.config.priority,
-            max_age: *max_age,
-        }
     }
 
     /// Where reading was put by a rotation or a rewrite belongs into the bookmark as well.
@@ -241,6 +226,11 @@ impl Watched {
         for jump in self.tail.as_mut().map(Tail::take_jumps).unwrap_or_default() {
             self.run.push_jump(jump);
         }
+    }
+
+    /// Notes that a line that was given out to be said has its outcome.
+    pub fn end(&mut self) {
+        self.n_under_way = self.n_under_way.saturating_sub(1);
     }
 
     /// Notes a line's outcome. Returns whether the bookmark moved.
@@ -279,9 +269,21 @@ impl Watched {
         if marks.is_empty() { self.resume.clone() } else { marks }
     }
 
-    /// Bytes taken so far, and bytes that wait in the file.
+    /// Bytes given out so far, and bytes that wait in the file or are held back.
     pub fn progress(&self) -> (u64, u64) {
-        (self.n_taken, self.tail.as_ref().map_or(0, Tail::n_unread))
+        let n_held_back = self.fold.as_ref().map_or(0, Fold::n_bytes)
+            + self.announcement.as_ref().map_or(0, |spoken| spoken.n_bytes);
+        (self.n_taken, self.tail.as_ref().map_or(0, Tail::n_unread) + n_held_back)
+    }
+
+    /// Says whether the system tells of its changes.
+    pub fn set_polled(&mut self, is_polled: bool) {
+        self.is_polled = is_polled;
+    }
+
+    /// Whether it must be looked at again and again.
+    pub fn is_polled(&self) -> bool {
+        self.is_polled
     }
 
     /// For `status`.
@@ -295,32 +297,8 @@ impl Watched {
             heard_bytes: self.run.n_heard(),
             unread_bytes: self.progress().1,
             n_cut_lines: self.n_cut_lines,
+            polled: self.is_polled,
             problem: self.problem.clone(),
-        }
-    }
-}
-
-/// A line as text: a byte order mark and a carriage return are not part of it, and what is no UTF-8 is replaced.
-fn text_of(bytes: &[u8]) -> Arc<str> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    String::from_utf8_lossy(bytes).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_is_text_whatever_its_bytes_are() {
-        for (bytes, text) in [
-            (&b"plain"[..], "plain"),
-            (b"windows\r", "windows"),
-            (b"\xef\xbb\xbfmarked", "marked"),
-            (b"broken \xff byte", "broken \u{fffd} byte"),
-            (b"", ""),
-        ] {
-            assert_eq!(&*text_of(bytes), text);
         }
     }
 }

@@ -42,8 +42,11 @@ fn the_default_file_shows_every_key_at_its_default() {
     let mut shown: RawConfig = toml::from_str(&uncommented()).unwrap();
     let watch = shown.watch.remove(0);
     assert_eq!(shown, RawConfig::default());
-    let default =
-        RawWatch { voice: Some("rms".to_owned()), ..RawWatch::of("~/notes/*.txt".into()) };
+    let default = RawWatch {
+        voice: Some("rms".to_owned()),
+        max_age_secs: Some(0.0),
+        ..RawWatch::of("~/notes/*.txt".into())
+    };
     assert_eq!(watch, default);
     // Every key that there is, is shown.
     let keys = |table: &toml::Table| -> BTreeSet<String> {

@@ -4,6 +4,14 @@ use std::io::Write;
 /// What happens while nobody watches.
 type Meanwhile<'a> = &'a dyn Fn(&Rig);
 
+fn settings(on_rewrite: OnRewrite) -> TailSettings {
+    TailSettings { on_rewrite, max_line_bytes: 1_000, hold_partial: None, filter: Arc::default() }
+}
+
+fn look(now: Instant) -> Look<'static> {
+    Look { now, was_removed: false, is_taken: &|_| false }
+}
+
 /// A directory with one watched path, and what its tail reads.
 struct Rig {
     home: tempfile::TempDir,
@@ -20,9 +28,14 @@ impl Rig {
             std::fs::write(home.path().join("a.log"), content).unwrap();
         }
         let now = crate::clock::now();
-        let settings = TailSettings { on_rewrite, max_line_bytes: 1_000 };
-        let tail =
-            Tail::begin(home.path().join("a.log"), settings, Vec::new(), begin, now).unwrap();
+        let tail = Tail::begin(
+            home.path().join("a.log"),
+            settings(on_rewrite),
+            Vec::new(),
+            begin,
+            &look(now),
+        )
+        .unwrap();
         let mut rig = Self { home, tail, now, marks: Vec::new() };
         rig.marks = rig.jumped();
         rig
@@ -51,10 +64,11 @@ impl Rig {
 
     /// Looks, then reads to the end.
     fn read(&mut self) -> Vec<String> {
-        self.tail.look(self.now).unwrap();
+        self.tail.look(&look(self.now)).unwrap();
         let mut lines: Vec<_> = std::iter::from_fn(|| self.next_line()).collect();
-        if let Some(decided) = self.tail.decided_at() {
+        while let Some(decided) = self.tail.decided_at() {
             self.now = decided;
+            self.tail.look(&look(self.now)).unwrap();
             lines.extend(std::iter::from_fn(|| self.next_line()));
         }
         lines
@@ -79,9 +93,14 @@ impl Rig {
         }
         let marks = self.marks.clone();
         meanwhile(self);
-        self.tail =
-            Tail::begin(self.path("a.log"), self.tail.settings, marks, Begin::AtEnd, self.now)
-                .unwrap();
+        self.tail = Tail::begin(
+            self.path("a.log"),
+            self.tail.settings.clone(),
+            marks,
+            Begin::AtEnd,
+            &look(self.now),
+        )
+        .unwrap();
         self.read()
     }
 }
@@ -122,7 +141,7 @@ fn a_rotated_file_is_held_until_it_is_read_however_long_that_takes() {
     let mut rig = Rig::new("one\n");
     rig.rename("a.log", "a.log.1");
     rig.write("a.log", "two\n");
-    rig.tail.look(rig.now).unwrap();
+    rig.tail.look(&look(rig.now)).unwrap();
     rig.now += 10 * RETIRED_FOR;
     assert_eq!(rig.tail.retire(rig.now), [], "nobody had room for its lines yet");
     assert_eq!(rig.read(), ["one", "two"]);
@@ -176,7 +195,7 @@ fn a_text_rewritten_at_equal_size_counts_as_unread() {
     assert_eq!(rig.read(), ["one", "two"]);
     assert_eq!(rig.tail.n_unread(), 0);
     rig.write("a.log", "uno\ndos\n");
-    rig.tail.look(rig.now).unwrap();
+    rig.tail.look(&look(rig.now)).unwrap();
     assert!(rig.tail.n_unread() > 0, "nobody would read it otherwise");
 }
 
@@ -240,10 +259,14 @@ fn what_is_no_regular_file_is_refused_by_name_and_never_waited_for() {
     let home = tempfile::tempdir().unwrap();
     let fifo = home.path().join("fifo");
     rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
-    let settings = TailSettings { on_rewrite: OnRewrite::Beginning, max_line_bytes: 100 };
     for path in [fifo, home.path().to_path_buf(), "/dev/null".into()] {
-        let tail =
-            Tail::begin(path.clone(), settings, Vec::new(), Begin::AtEnd, crate::clock::now());
+        let tail = Tail::begin(
+            path.clone(),
+            settings(OnRewrite::Beginning),
+            Vec::new(),
+            Begin::AtEnd,
+            &look(crate::clock::now()),
+        );
         assert_eq!(tail.unwrap_err().kind(), io::ErrorKind::InvalidInput, "{path:?}");
     }
 }

@@ -1,0 +1,114 @@
+//! What can be asked of the watch thread, and how it answers.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crossbeam_channel::{TryRecvError, never};
+use tracing::info;
+
+use super::{FileKey, Watch};
+use crate::config::WatchConfig;
+
+/// Requests carried out before others have their turn.
+const COMMANDS_PER_TURN: usize = 16;
+
+/// What can be asked of the thread. Replies are called on it and must not block.
+pub enum WatchCommand {
+    /// Watch another file or pattern; answered when its position is written down.
+    Add(WatchConfig, Box<dyn FnOnce(Result<Vec<PathBuf>, String>) + Send>),
+    /// Watch a file or pattern no longer.
+    Remove(PathBuf, Box<dyn FnOnce(Result<Vec<PathBuf>, String>) + Send>),
+    /// Look at every file now; answered when that was done and the status tells what is unread.
+    Look(Box<dyn FnOnce() + Send>),
+    /// Clear one file, or all: what is on its way up to that id, and what was not read yet. Answered with whether there
+    /// is such a file.
+    Clear(Option<String>, u64, Box<dyn FnOnce(bool) + Send>),
+}
+
+impl Watch {
+    pub(super) fn take_commands(&mut self, now: Instant) {
+        for _ in 0..COMMANDS_PER_TURN {
+            let command = match self.commands.try_recv() {
+                Ok(command) => command,
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.commands = never(); // a closed channel is always ready
+                    return;
+                }
+            };
+            match command {
+                WatchCommand::Add(config, reply) => reply(self.add(config, now)),
+                WatchCommand::Remove(path, reply) => reply(self.remove(&path)),
+                WatchCommand::Look(reply) => {
+                    self.look_at_everything(now);
+                    self.read_on();
+                    reply();
+                }
+                WatchCommand::Clear(name, through, reply) => {
+                    reply(self.clear(name.as_deref(), through, now));
+                }
+            }
+        }
+    }
+
+    /// Clears one file, or all of them. What waits in a file is passed over without being read: it may be a gigabyte.
+    fn clear(&mut self, name: Option<&str>, through: u64, now: Instant) -> bool {
+        // What was read while the request was on its way is cleared as well.
+        let issued = self.intake.as_ref().map_or(through, |intake| intake.view().last_issued());
+        let cleared = self.roster.keys_named(name);
+        for key in &cleared {
+            let Some(file) = self.roster.get_mut(*key) else { continue };
+            file.source().clear_through(issued.max(through));
+            file.clear_held_back();
+            let n_bytes = file.skip_to_end(now);
+            if n_bytes > 0 {
+                info!(path = %file.path().display(), n_bytes, "cleared unread");
+            }
+        }
+        self.note_all(&cleared);
+        self.save();
+        self.publish();
+        !cleared.is_empty()
+    }
+
+    fn add(&mut self, config: WatchConfig, now: Instant) -> Result<Vec<PathBuf>, String> {
+        let path = config.path.clone();
+        let left = self.leaving.iter().find(|(_, file)| file.path() == path).map(|(key, _)| *key);
+        let added = match left.and_then(|key| Some((key, self.leaving.remove(&key)?))) {
+            Some((key, file)) => {
+                self.roster.take_back(key, file, config);
+                vec![key]
+            }
+            None => self.roster.add(config, &self.bookmarks, now)?,
+        };
+        self.note_all(&added);
+        self.save();
+        self.publish();
+        match &self.save_problem {
+            Some(problem) => {
+                self.roster.forget(&path);
+                Err(format!("the position cannot be written down: {problem}"))
+            }
+            None => Ok(self.paths_of(&added)),
+        }
+    }
+
+    fn paths_of(&self, keys: &[FileKey]) -> Vec<PathBuf> {
+        let files = keys.iter().filter_map(|key| self.roster.get(*key));
+        files.map(|file| file.path().to_path_buf()).collect()
+    }
+
+    /// Its files' bookmarks stay, for the day they are watched again. What is on its way is spoken.
+    fn remove(&mut self, path: &Path) -> Result<Vec<PathBuf>, String> {
+        let removed = self.roster.remove(path)?;
+        let paths = removed.values().map(|file| file.path().to_path_buf()).collect();
+        for backlog in &mut self.backlogs {
+            if backlog.pending.as_ref().is_some_and(|(file, ..)| removed.contains_key(file)) {
+                backlog.pending = None; // its ticket reports it as abandoned
+            }
+        }
+        self.leaving.extend(removed.into_iter().filter(|(_, file)| !file.is_settled()));
+        self.publish();
+        Ok(paths)
+    }
+}
