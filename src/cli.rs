@@ -267,6 +267,9 @@ pub struct Bench {
     /// How often each latency is measured.
     #[arg(long, default_value_t = 100)]
     pub rounds: usize,
+    /// How large the file is that `tail` passes over, in megabytes, in the directory for temporary files.
+    #[arg(long, default_value_t = 1_000)]
+    pub tail_mb: u64,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -287,4 +290,6 @@ pub enum Measure {
     Memory,
     /// Processor time while idle.
     Idle,
+    /// How files are read: what is passed over, what waits, how soon a line is seen, a thousand files at rest.
+    Tail,
 }

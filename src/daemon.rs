@@ -2,6 +2,7 @@
 //!
 //! The one file that knows every room. It contains no decision about speech.
 
+pub mod descriptors;
 pub mod heap;
 pub mod notify;
 pub mod signals;
@@ -76,6 +77,7 @@ impl Setup {
 pub fn run(config: Config, paths: Paths) -> anyhow::Result<()> {
     heap::prepare();
     logging::start(&config.log_filter);
+    descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {

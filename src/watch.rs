@@ -49,6 +49,9 @@ use watched::{Appearance, Watched};
 /// A missed event costs this long, never a line.
 const SWEEP: Duration = Duration::from_secs(2);
 
+/// How many files one sweep asks the kernel about: of more files, each has its turn a little less often.
+const FILES_PER_SWEEP: usize = 500;
+
 /// Where no events come at all, a line waits half of this on average.
 const POLL: Duration = Duration::from_millis(500);
 
@@ -89,6 +92,8 @@ pub struct Watch {
     publish_by: Option<Instant>,
     /// Removed files with lines on their way: their bookmarks are kept until the last outcome.
     leaving: BTreeMap<FileKey, Watched>,
+    /// The file that the last sweep ended with.
+    swept: Option<FileKey>,
     /// A turn ended before everything was read.
     has_more: bool,
 }
@@ -124,6 +129,7 @@ impl Watch {
             save_problem: None,
             publish_by: None,
             leaving: BTreeMap::new(),
+            swept: None,
             has_more: false,
         };
         watch.roster.find(Appearance::AtStart, &watch.bookmarks, clock::now());
@@ -156,7 +162,7 @@ impl Watch {
                 self.sweep(now);
                 next_sweep = now + SWEEP;
             } else if now >= next_poll {
-                self.look_where_changed(now, Watched::is_polled);
+                self.look_where_changed(&self.roster.keys_where(Watched::is_polled), now);
             }
             if now >= next_poll {
                 next_poll = now + POLL;
@@ -254,8 +260,9 @@ impl Watch {
     fn look_at_everything(&mut self, now: Instant) {
         self.roster.forget_gone(now);
         self.roster.find(Appearance::Later, &self.bookmarks, now);
-        self.note_all(&self.roster.keys()); // what is new among them
-        self.look_where_changed(now, |_| true);
+        let keys = self.roster.keys();
+        self.note_all(&keys); // what is new among them
+        self.look_where_changed(&keys, now);
         self.publish();
     }
 
@@ -266,12 +273,16 @@ impl Watch {
         if self.roster.forget_gone(now) || self.roster.is_outdated() {
             self.look_at_everything(now);
         } else {
-            self.look_where_changed(now, |_| true);
+            let keys = self.roster.keys_after(self.swept, FILES_PER_SWEEP);
+            self.swept = keys.last().copied();
+            self.look_where_changed(&keys, now);
         }
     }
 
-    fn look_where_changed(&mut self, now: Instant, is_meant: impl Fn(&Watched) -> bool) {
-        let changed = self.roster.keys_where(|file| is_meant(file) && !file.is_unchanged());
+    fn look_where_changed(&mut self, keys: &[FileKey], now: Instant) {
+        let has_changed =
+            |key: &FileKey| self.roster.get(*key).is_some_and(|it| !it.is_unchanged());
+        let changed: Vec<_> = keys.iter().copied().filter(has_changed).collect();
         if changed.is_empty() {
             return;
         }

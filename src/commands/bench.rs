@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "the answer goes to standard output")]
 
+mod tail;
 mod trial;
 
 use std::time::{Duration, SystemTime};
@@ -13,7 +14,7 @@ use crate::cli::{Bench, Measure};
 use crate::clock;
 use crate::control::client::Client;
 use crate::control::protocol::{Request, Response, Say};
-use trial::Trial;
+use trial::{Trial, megabytes};
 
 /// The line that is appended: ten words, as lines in logs and chats are.
 const LINE: &str = "The backup of this machine finished with three new warnings.";
@@ -31,14 +32,18 @@ struct Figure {
 impl Figure {
     /// The median and the 99th percentile of measurements in seconds, as milliseconds.
     fn of_times(name: &'static str, times: &[Duration]) -> Self {
-        let mut ms: Vec<f64> = times.iter().map(|time| time.as_secs_f64() * 1e3).collect();
-        ms.sort_by(f64::total_cmp);
+        Self::of(name, "ms", times.iter().map(|time| time.as_secs_f64() * 1e3).collect())
+    }
+
+    /// The median and the 99th percentile of measurements.
+    fn of(name: &'static str, unit: &'static str, mut measured: Vec<f64>) -> Self {
+        measured.sort_by(f64::total_cmp);
         let at = |part: f64| {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
-            let idx = (ms.len() as f64 * part) as usize;
-            ms.get(idx.min(ms.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
+            let idx = (measured.len() as f64 * part) as usize;
+            measured.get(idx.min(measured.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
         };
-        Self { name, unit: "ms", median: at(0.5), p99: at(0.99), n: ms.len() }
+        Self { name, unit, median: at(0.5), p99: at(0.99), n: measured.len() }
     }
 
     /// A figure that is measured once.
@@ -59,6 +64,7 @@ pub fn run(arguments: &Bench) -> anyhow::Result<()> {
         Measure::Status,
         Measure::Memory,
         Measure::Idle,
+        Measure::Tail,
     ];
     let asked = if arguments.what.is_empty() { &every[..] } else { &arguments.what };
     for what in asked {
@@ -69,6 +75,10 @@ pub fn run(arguments: &Bench) -> anyhow::Result<()> {
             Measure::Status => status(arguments.rounds * 20)?,
             Measure::Memory => memory()?,
             Measure::Idle => idle(Duration::from_secs(arguments.idle_secs))?,
+            Measure::Tail => {
+                let time = Duration::from_secs(arguments.idle_secs);
+                tail::run(arguments.rounds, time, arguments.tail_mb.saturating_mul(1_000_000))?
+            }
         };
         for figure in figures {
             if arguments.json {
@@ -160,7 +170,6 @@ fn status(n_requests: usize) -> anyhow::Result<Vec<Figure>> {
 /// Resident memory before any speech, and after speech and unload.
 fn memory() -> anyhow::Result<Vec<Figure>> {
     let trial = Trial::start("null_speed = 0.0\n", &["a.txt", "b.txt", "c.txt"])?;
-    let megabytes = |n_bytes: u64| n_bytes as f64 / f64::from(1 << 20);
     let before = trial.status()?.daemon.resident_bytes;
     for _ in 0..20 {
         trial.append("a.txt", LINE)?;
@@ -181,11 +190,8 @@ fn memory() -> anyhow::Result<Vec<Figure>> {
 fn idle(time: Duration) -> anyhow::Result<Vec<Figure>> {
     let trial = Trial::start("", &["a.txt", "b.txt", "c.txt"])?;
     trial.wait_idle()?;
-    let before = trial.cpu_time()?;
-    let _waited = crossbeam_channel::after(time).recv();
-    let used = trial.cpu_time()?.saturating_sub(before);
+    let percent = trial.cpu_percent(time)?;
     trial.stop()?;
-    let percent = 100.0 * used.as_secs_f64() / time.as_secs_f64();
     Ok(vec![Figure::single("processor while idle, three files", "%", percent)])
 }
 

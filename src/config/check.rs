@@ -32,9 +32,9 @@ impl RawConfig {
 
     fn check_values(self, file: Option<PathBuf>, paths: &Paths) -> Result<Config, ConfigError> {
         // Relative paths in a file are relative to it: it means the same wherever the daemon is started.
-        let base = file.as_deref().and_then(Path::parent).unwrap_or(&paths.home).to_path_buf();
-        let base = std::path::absolute(base)
-            .map_err(|error| ConfigError::of("path", error.to_string()))?;
+        let file_path = file.as_deref().map(std::path::absolute).transpose();
+        let file_path = file_path.map_err(|error| ConfigError::of("path", error.to_string()))?;
+        let base = file_path.as_deref().and_then(Path::parent).unwrap_or(&paths.home).to_path_buf();
         let Self { watch, queue, engine, limits, audio, text, log, variables: _ } = self;
         let watch = watch
             .into_iter()

@@ -334,6 +334,13 @@ impl Roster {
         self.files.iter().filter(|(_, file)| is_meant(file)).map(|(key, _)| *key).collect()
     }
 
+    /// The keys of the next `n` files after that one, in a circle.
+    pub fn keys_after(&self, key: Option<FileKey>, n: usize) -> Vec<FileKey> {
+        let after = key.map_or(0, |key| key + 1);
+        let (next, first) = (self.files.range(after..), self.files.range(..after));
+        next.chain(first).map(|(key, _)| *key).take(n).collect()
+    }
+
     /// The keys of all files.
     pub fn keys(&self) -> Vec<FileKey> {
         self.files.keys().copied().collect()

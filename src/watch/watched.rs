@@ -9,7 +9,7 @@ mod stamp;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::continuity::{FileId, Mark};
 use super::fold::Fold;
@@ -130,7 +130,7 @@ impl Watched {
     /// [`Watched::problem`].
     pub fn look(&mut self, look: &Look<'_>) {
         // Before everything that is read: what is written in between makes it outdated.
-        self.stamp = Stamp::of(&self.path);
+        self.stamp = Stamp::of(&self.path).filter(|stamp| stamp.is_proof(SystemTime::now()));
         let looked = match &mut self.tail {
             Some(tail) => tail.look(look),
             None => self.begin_tail(look),

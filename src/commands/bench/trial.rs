@@ -18,6 +18,11 @@ use crate::status::Status;
 /// A measurement that takes longer than this has gone wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What people count memory in.
+pub(super) fn megabytes(n_bytes: u64) -> f64 {
+    n_bytes as f64 / f64::from(1 << 20)
+}
+
 /// A running daemon. Killed when it is dropped.
 pub(super) struct Trial {
     home: tempfile::TempDir,
@@ -75,10 +80,17 @@ impl Trial {
         Ok(Client::connect(&self.socket())?)
     }
 
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
     pub(super) fn append(&self, name: &str, line: &str) -> anyhow::Result<()> {
-        let mut file =
-            std::fs::OpenOptions::new().append(true).open(self.home.path().join(name))?;
-        file.write_all(format!("{line}\n").as_bytes())?;
+        self.append_bytes(name, format!("{line}\n").as_bytes())
+    }
+
+    pub(super) fn append_bytes(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        let mut file = std::fs::OpenOptions::new().append(true).open(self.path(name))?;
+        file.write_all(bytes)?;
         Ok(())
     }
 
@@ -118,8 +130,16 @@ impl Trial {
         bail!("the daemon did not come to the wished state")
     }
 
+    /// How much of a processor the daemon uses while nothing is asked of it.
+    pub(super) fn cpu_percent(&self, time: Duration) -> anyhow::Result<f64> {
+        let before = self.cpu_time()?;
+        let _waited = crossbeam_channel::after(time).recv();
+        let used = self.cpu_time()?.saturating_sub(before);
+        Ok(100.0 * used.as_secs_f64() / time.as_secs_f64())
+    }
+
     /// Processor time of the daemon so far.
-    pub(super) fn cpu_time(&self) -> anyhow::Result<Duration> {
+    fn cpu_time(&self) -> anyhow::Result<Duration> {
         let pid = self.daemon.borrow().id();
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
         // The name in parentheses may hold anything; fields 14 and 15 are user and system time (proc_pid_stat(5)).

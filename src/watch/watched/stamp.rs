@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use super::super::continuity::FileId;
 
-/// A change within the same tick of the file system's clock would leave the stamp as it is: only an older file has one.
+/// A change within the same tick of the file system's clock would leave the stamp as it is: only one that is older than
+/// this proves something.
 const RACY: Duration = Duration::from_millis(100);
 
 /// The file at a path, its size and its times.
@@ -19,20 +20,25 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of a path; `None` where nothing is there, or it was changed a moment ago.
+    /// The stamp of a path; `None` where nothing is there.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok()?;
-        let age = |at: SystemTime| at.elapsed().unwrap_or_default();
-        let changed_at = SystemTime::UNIX_EPOCH
-            + Duration::new(
-                metadata.ctime().try_into().ok()?,
-                metadata.ctime_nsec().try_into().ok()?,
-            );
-        (age(changed_at) > RACY && age(metadata.modified().ok()?) > RACY).then(|| Self {
+        Some(Self {
             id: FileId::of_metadata(&metadata),
             size: metadata.size(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+
+    /// Whether the next change will show.
+    pub(super) fn is_proof(&self, now: SystemTime) -> bool {
+        [self.modified, self.changed].into_iter().all(|(secs, nanos)| {
+            let (Ok(secs), Ok(nanos)) = (u64::try_from(secs), u32::try_from(nanos)) else {
+                return false;
+            };
+            let at = SystemTime::UNIX_EPOCH + Duration::new(secs, nanos);
+            now.duration_since(at).is_ok_and(|age| age > RACY)
         })
     }
 }
