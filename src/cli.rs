@@ -199,6 +199,21 @@ pub struct WatchAdd {
     /// Where reading begins: at a file that was never read, `resume` begins at its end and `beginning` at its beginning.
     #[arg(long, value_enum, default_value_t)]
     pub start: Start,
+    /// Only lines that match this regular expression; may be given several times.
+    #[arg(long, value_name = "REGEX")]
+    pub include: Vec<String>,
+    /// No lines that match this regular expression; may be given several times.
+    #[arg(long, value_name = "REGEX")]
+    pub exclude: Vec<String>,
+    /// What of a line is said: `plain`, `chat`, or `json:FIELD`.
+    #[arg(long, default_value = "plain")]
+    pub format: String,
+    /// Tell equal neighbours in one.
+    #[arg(long)]
+    pub fold: bool,
+    /// Pass over all but so many of the newest lines that wait.
+    #[arg(long, value_name = "N")]
+    pub newest: Option<usize>,
     /// In which lane its lines wait.
     #[arg(long, value_enum, default_value_t)]
     pub priority: Priority,

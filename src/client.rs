@@ -10,8 +10,8 @@ use anyhow::Context;
 use crossbeam_channel::after;
 
 use crate::cli::{self, Command};
-use crate::config::Start;
 use crate::config::raw::RawWatch;
+use crate::config::{Format, Overflow, Start};
 use crate::control::client::{Client, ClientError};
 use crate::control::protocol::{
     Clear, HistoryRequest, Load, RefusalCode, Replay, Request, Response, Say, WaitIdle,
@@ -210,21 +210,29 @@ fn version(arguments: &cli::Json, socket: &Path) -> anyhow::Result<()> {
 fn watch(watch: cli::Watch, socket: &Path) -> anyhow::Result<()> {
     match watch {
         cli::Watch::Add(arguments) => {
-            let cli::WatchAdd { path, voice, start, priority, rate, pitch, volume } = arguments;
+            let cli::WatchAdd { path, voice, start, priority, rate, pitch, volume, .. } = arguments;
+            let cli::WatchAdd { include, exclude, format, fold, newest, .. } = arguments;
+            let format = Format::try_from(format).map_err(anyhow::Error::msg)?;
             let start = match start {
                 cli::Start::Resume => Start::Resume,
                 cli::Start::End => Start::End,
                 cli::Start::Beginning => Start::Beginning,
             };
-            let path = absolute(path)?;
+            let defaults = RawWatch::of(absolute(path)?);
             let raw = RawWatch {
                 voice,
                 start,
+                include,
+                exclude,
+                format,
+                fold,
+                overflow: if newest.is_some() { Overflow::DropOldest } else { Overflow::Wait },
+                max_waiting: newest.unwrap_or(defaults.max_waiting),
                 priority: lane(priority),
                 rate,
                 pitch,
                 volume,
-                ..RawWatch::of(path)
+                ..defaults
             };
             let shown = raw.path.display().to_string();
             let response = ask(socket, &Request::Watch(WatchRequest::Add(raw)))?;

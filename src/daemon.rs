@@ -9,6 +9,8 @@ pub mod signals;
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -92,7 +94,7 @@ pub fn run(config: Config, paths: Paths) -> anyhow::Result<()> {
 /// Where it cannot start, one of its threads is lost, or one does not end in time.
 pub async fn serve(setup: Setup, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let Setup { config, paths, engines, output } = setup;
-    private_dir(&paths.state_dir)?;
+    state_dir(&paths.state_dir)?;
     let activated = listenfd::ListenFd::from_env().take_unix_listener(0).ok().flatten();
     let mut socket = ControlSocket::bind(&paths.socket(), activated)?;
     let board = StatusBoard::default();
@@ -142,6 +144,21 @@ pub async fn serve(setup: Setup, stop: impl Future<Output = ()>) -> anyhow::Resu
     }
 }
 
+/// Makes the place for the bookmarks. Where the disk does not let us, speech goes on and the positions are saved once it
+/// does; a place that is not ours is another matter.
+fn state_dir(path: &Path) -> std::io::Result<()> {
+    let Err(error) = private_dir(path) else { return Ok(()) };
+    let is_the_disk = matches!(
+        error.kind(),
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+    );
+    if path.symlink_metadata().is_ok() && !is_the_disk {
+        return Err(error);
+    }
+    warn!("{error}; positions are not saved until that is mended");
+    Ok(())
+}
+
 /// The three threads and what ends them.
 struct Threads {
     watch: Thread<()>,
@@ -180,7 +197,9 @@ fn start_threads(
         history.clone(),
         board.clone(),
     )
-    .with_context(|| format!("cannot read the bookmarks in `{}`", paths.state_dir.display()))?;
+    .with_context(|| {
+        format!("cannot begin to watch, with the bookmarks in `{}`", paths.state_dir.display())
+    })?;
     let playback = {
         let settings = PlaybackSettings { gap: config.audio.gap, release: config.audio.release };
         let (board, steering) = (board.clone(), steering.clone());

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,12 +19,20 @@ use super::continuity::{FileId, Mark};
 use crate::threads::{Thread, spawn_named};
 
 /// The file's format. Old versions stay readable.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(tag = "version")]
 enum State {
     /// For each path, the marks of its texts; the newest, which is the one at the path, last.
     #[serde(rename = "1")]
     V1 { files: BTreeMap<String, Vec<Mark>> },
+}
+
+/// The same, to be written without copying it.
+#[derive(Serialize)]
+#[serde(tag = "version")]
+enum StateRef<'a> {
+    #[serde(rename = "1")]
+    V1 { files: &'a BTreeMap<String, Vec<Mark>> },
 }
 
 /// More paths than this were not watched by one person: paths that are gone are forgotten then.
@@ -50,22 +58,25 @@ struct Syncer {
 }
 
 impl Bookmarks {
-    /// Reads the file. One that cannot be understood is set aside under another name, and said: the daemon begins anew
-    /// rather than not at all.
+    /// Reads the file. One that cannot be read or understood is set aside under another name, and said: the daemon
+    /// begins anew rather than not at all.
     ///
     /// # Errors
-    /// Where the file is there and cannot be read, or the thread cannot be started.
+    /// Where the thread cannot be started.
     pub fn load(file: PathBuf) -> io::Result<Self> {
-        let mut files = match std::fs::read(&file) {
-            Ok(bytes) => match serde_json::from_slice(&bytes) {
-                Ok(State::V1 { files }) => files,
-                Err(error) => {
-                    set_aside(&file, &error);
-                    BTreeMap::new()
-                }
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => return Err(error),
+        let read = match std::fs::read(&file) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::from),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(State::V1 { files: BTreeMap::new() })
+            }
+            Err(error) => Err(error),
+        };
+        let mut files = match read {
+            Ok(State::V1 { files }) => files,
+            Err(error) => {
+                set_aside(&file, &error);
+                BTreeMap::new()
+            }
         };
         if files.len() > MAX_FILES {
             files.retain(|path, _| Path::new(path).exists());
@@ -78,7 +89,7 @@ impl Bookmarks {
 
     /// The marks of a path, the newest last.
     pub fn of(&self, path: &Path) -> Vec<Mark> {
-        self.files.get(&*path.to_string_lossy()).cloned().unwrap_or_default()
+        self.files.get(&key(path)).cloned().unwrap_or_default()
     }
 
     /// Marks in that file, whatever its name was.
@@ -88,7 +99,7 @@ impl Bookmarks {
 
     /// Sets the marks of a path, to be saved.
     pub fn set(&mut self, path: &Path, marks: Vec<Mark>) {
-        let key = path.to_string_lossy().into_owned();
+        let key = key(path);
         if self.files.get(&key) != Some(&marks) {
             self.files.insert(key, marks);
             self.is_changed = true;
@@ -117,11 +128,18 @@ impl Bookmarks {
     }
 
     fn write(&self, file: &Path) -> io::Result<()> {
-        let files = self.files.clone();
-        let mut out = std::fs::OpenOptions::new();
-        let mut out = out.write(true).create(true).truncate(true).mode(0o600).open(file)?;
-        out.write_all(&serde_json::to_vec(&State::V1 { files })?)?;
-        Ok(())
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut out = match options.open(file) {
+            // It could not be made at the start, or somebody has tidied up.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let directory = file.parent().unwrap_or(Path::new("/"));
+                std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+                options.open(file)
+            }
+            opened => opened,
+        }?;
+        out.write_all(&serde_json::to_vec(&StateRef::V1 { files: &self.files })?)
     }
 
     /// Writes what has changed and makes it durable.
@@ -138,7 +156,15 @@ impl Bookmarks {
     }
 }
 
-fn set_aside(file: &Path, error: &serde_json::Error) {
+/// A path as a key. One that is no UTF-8 gets its bytes escaped, behind a character that no path begins with.
+fn key(path: &Path) -> String {
+    match path.to_str() {
+        Some(path) => path.to_owned(),
+        None => format!("\\{}", path.as_os_str().as_encoded_bytes().escape_ascii()),
+    }
+}
+
+fn set_aside(file: &Path, error: &io::Error) {
     let aside = file.with_extension("broken.json");
     match std::fs::rename(file, &aside) {
         Ok(()) => warn!(
@@ -207,7 +233,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_understood_is_set_aside() {
-        for content in ["", "{", r#"{"version":"9"}"#, "[]"] {
+        for content in
+            ["", "{", r#"{"version":"9"}"#, "[]", r#"{"version":"1","files":{"/a":[7]}}"#]
+        {
             let home = tempfile::tempdir().unwrap();
             let file = home.path().join("bookmarks.json");
             std::fs::write(&file, content).unwrap();
@@ -227,10 +255,49 @@ mod tests {
         std::fs::create_dir(&directory).unwrap();
         let mut bookmarks = Bookmarks::load(directory.join("bookmarks.json")).unwrap();
         std::fs::remove_dir(&directory).unwrap();
+        std::fs::write(&directory, "something else is in the way").unwrap();
         bookmarks.set(Path::new("/a.log"), vec![mark(7)]);
         assert!(bookmarks.save().is_err());
-        std::fs::create_dir(&directory).unwrap();
+        std::fs::remove_file(&directory).unwrap();
         bookmarks.save().unwrap();
-        assert!(directory.join("bookmarks.json").exists());
+        assert!(directory.join("bookmarks.json").exists(), "the directory is made again");
+    }
+
+    #[test]
+    fn what_older_versions_wrote_is_still_read() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("bookmarks.json");
+        let old = r#"{"version":"1","files":{"/a.log":[{"dev":1,"ino":2,"offset":7,"n_hashed":3,"hash":4}]}}"#;
+        std::fs::write(&file, old).unwrap();
+        let bookmarks = Bookmarks::load(file).unwrap();
+        assert_eq!(bookmarks.of(Path::new("/a.log")), [Mark { modified_ns: None, ..mark(7) }]);
+    }
+
+    #[test]
+    fn two_names_that_are_no_utf_8_have_bookmarks_of_their_own() {
+        use std::os::unix::ffi::OsStrExt;
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("bookmarks.json");
+        let names = [&b"/a\xff"[..], b"/a\xfe"];
+        let path = |name: &'static [u8]| Path::new(std::ffi::OsStr::from_bytes(name));
+        let mut bookmarks = Bookmarks::load(file.clone()).unwrap();
+        for (name, offset) in names.into_iter().zip([1, 2]) {
+            bookmarks.set(path(name), vec![mark(offset)]);
+        }
+        bookmarks.close().unwrap();
+        let bookmarks = Bookmarks::load(file).unwrap();
+        let found = names.map(|name| bookmarks.of(path(name))[0].offset);
+        assert_eq!(found, [1, 2]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_at_all_is_no_reason_to_end() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("bookmarks.json");
+        std::fs::create_dir(&file).unwrap();
+        let mut bookmarks = Bookmarks::load(file.clone()).unwrap();
+        bookmarks.set(Path::new("/a.log"), vec![mark(7)]);
+        bookmarks.close().unwrap();
+        assert!(file.is_file());
     }
 }
