@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub const WINDOW: usize = 4_096;
 
 /// A file as the kernel numbers it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileId {
     /// Device.
     pub dev: u64,

@@ -115,10 +115,16 @@ impl Hints {
 
     /// Whether a directory has come, gone or been made again since it was armed.
     pub fn is_outdated(&self) -> bool {
-        self.directories
-            .iter()
-            .any(|directory| id_of(directory).as_ref() != self.armed.get(directory))
-            && self.watcher.is_some()
+        let is_outdated = |directory: &PathBuf| match id_of(directory) {
+            Some(id) => self.armed.get(directory) != Some(&id),
+            None => nearest(directory).is_some_and(|nearest| !self.armed.contains_key(nearest)),
+        };
+        self.watcher.is_some() && self.directories.iter().any(is_outdated)
+    }
+
+    /// Whether one of these directories is not wanted yet.
+    pub fn lacks<'a>(&self, mut directories: impl Iterator<Item = &'a PathBuf>) -> bool {
+        directories.any(|directory| !self.directories.contains(directory))
     }
 
     /// Watches exactly what is wanted. Called again and again: a directory that was made anew is armed anew. Returns
@@ -129,9 +135,7 @@ impl Hints {
             wanted.directories.iter().filter(|it| id_of(it).is_none()).cloned().collect();
         let mut directories = wanted.directories.clone();
         // A directory that is not there is waited for where the way to it ends.
-        directories.extend(missing.iter().filter_map(|it| {
-            it.ancestors().skip(1).find(|it| id_of(it).is_some()).map(Path::to_path_buf)
-        }));
+        directories.extend(missing.iter().filter_map(|it| nearest(it)).map(Path::to_path_buf));
         {
             let mut state = self.shared.state.lock();
             state.wanted = wanted;
@@ -235,6 +239,11 @@ impl State {
             || self.missing.iter().any(|directory| directory.starts_with(path))
             || (is_in_pattern && !self.wanted.files.contains(path) && may_match())
     }
+}
+
+/// The nearest directory on the way to a missing one.
+fn nearest(missing: &Path) -> Option<&Path> {
+    missing.ancestors().skip(1).find(|it| id_of(it).is_some())
 }
 
 fn id_of(path: &Path) -> Option<FileId> {

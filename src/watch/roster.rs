@@ -71,6 +71,24 @@ impl Roster {
 
     /// Expands the patterns, and begins to watch what is new.
     pub fn find(&mut self, appearance: Appearance, bookmarks: &Bookmarks, now: Instant) {
+        /// Each time something came while directories were being armed.
+        const MAX_ROUNDS: usize = 4;
+        let mut appearance = appearance;
+        for _ in 0..MAX_ROUNDS {
+            let has_found = self.find_once(appearance, bookmarks, now);
+            if !(has_found || self.hints.is_outdated()) || !self.arm() {
+                return;
+            }
+            // Something may have been written, or have come, between the first look and the arming.
+            for key in self.keys() {
+                self.look(key, false, now);
+            }
+            appearance = Appearance::Later;
+        }
+    }
+
+    /// Returns whether there is a file that is new.
+    fn find_once(&mut self, appearance: Appearance, bookmarks: &Bookmarks, now: Instant) -> bool {
         // Before the directories are read: what comes in between is found at the next look.
         self.pattern_directories = self.pattern_directories_now();
         let (mut problem, before) = (None, self.next_key);
@@ -97,12 +115,7 @@ impl Roster {
             }
             self.pattern_problem = problem;
         }
-        if (self.next_key > before || self.hints.is_outdated()) && self.arm() {
-            // Something may have been written between the first look and the arming.
-            for key in self.keys() {
-                self.look(key, false, now);
-            }
-        }
+        self.next_key > before || self.hints.lacks(self.pattern_directories.keys())
     }
 
     fn begin(

@@ -88,20 +88,37 @@ pub fn whereabouts(path: &Path, id: FileId) -> Whereabouts {
     }
 }
 
-/// The texts that came between the one that is now at `from` and the one at `path`: rotated away in their turn before
-/// anybody looked. The oldest first.
-pub fn rotated_after(path: &Path, from: &Path, mark: &Mark) -> Vec<Sibling> {
-    let Some(rest) = from.file_name().and_then(|name| rest_of_name(path, name)) else {
-        return Vec::new();
+/// Files were renamed while we looked: what was seen never was so at one moment.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unstable;
+
+/// The texts that came between the file `old`, which is beside `path` now, and the file `current`, which is at `path`:
+/// rotated away in their turn before anybody looked. The oldest first.
+///
+/// # Errors
+/// Where files are being rotated at this very moment, or `current` is no longer at `path`.
+pub fn rotated_between(
+    path: &Path,
+    mark: &Mark,
+    old: FileId,
+    current: FileId,
+) -> Result<Vec<Sibling>, Unstable> {
+    let listed = stable_listing(path).ok_or(Unstable)?;
+    if !listed.iter().any(|other| other.rest.is_none() && other.id == current) {
+        return Err(Unstable);
+    }
+    let is_old = |other: &&Related| other.id == old && other.rest.is_some();
+    let Some(rest) = listed.iter().find(is_old).and_then(|other| other.rest.clone()) else {
+        return Ok(Vec::new());
     };
     let (shape, number) = shape_of(&rest);
     if number.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let mut family: Vec<_> = related(path)
+    let mut family: Vec<_> = listed
+        .into_iter()
         .filter_map(|other| {
-            let rest = rest_of_name(path, other.path.file_name()?)?;
-            let (its_shape, its_number) = shape_of(&rest);
+            let (its_shape, its_number) = shape_of(other.rest.as_ref()?);
             (its_shape == shape).then_some((its_number, other))
         })
         .collect();
@@ -111,16 +128,44 @@ pub fn rotated_after(path: &Path, from: &Path, mark: &Mark) -> Vec<Sibling> {
         family.reverse();
     }
     let is_after = |its: &Vec<u64>| if counts_up { *its > number } else { *its < number };
+    let is_young = |other: &Related| mark.modified_ns.is_some_and(|it| other.modified_ns >= it);
     family
         .into_iter()
-        .filter(|(its, other)| {
-            is_after(its) && mark.modified_ns.is_some_and(|marked| other.modified_ns >= marked)
-        })
-        .filter_map(|(_, other)| {
-            let file = open_regular(&other.path).ok().flatten()?;
-            Some(Sibling { file, path: other.path })
+        .filter(|(its, other)| is_after(its) && is_young(other))
+        .map(|(_, other)| {
+            let file = open_regular(&other.path).ok().flatten().ok_or(Unstable)?;
+            let is_it = FileId::of(&file).is_ok_and(|id| id == other.id);
+            is_it.then_some(Sibling { file, path: other.path }).ok_or(Unstable)
         })
         .collect()
+}
+
+/// What is at the path and related to it, once two looks in a row have seen the same.
+fn stable_listing(path: &Path) -> Option<Vec<Related>> {
+    /// A rotation takes microseconds; what changes for longer is looked at later.
+    const MAX_LOOKS: usize = 8;
+    let mut before = listing(path);
+    for _ in 1..MAX_LOOKS {
+        let listed = listing(path);
+        let names = |listed: &[Related]| -> Vec<_> {
+            listed.iter().map(|other| (other.path.clone(), other.id)).collect()
+        };
+        if names(&listed) == names(&before) {
+            return Some(listed);
+        }
+        before = listed;
+    }
+    None
+}
+
+/// What is at the path and related to it, by name.
+fn listing(path: &Path) -> Vec<Related> {
+    let mut listed: Vec<_> = related(path).collect();
+    if let Ok(metadata) = path.metadata() {
+        listed.push(Related::of(path.to_path_buf(), None, &metadata));
+    }
+    listed.sort_by(|one, other| one.path.cmp(&other.path));
+    listed
 }
 
 /// Whether higher numbers are newer.
@@ -137,19 +182,28 @@ fn counts_up(number: &[u64], family: &[(Vec<u64>, Related)]) -> bool {
     }
 }
 
-/// A file whose name is made from the watched one's.
+/// The watched file, or one whose name is made from the watched one's.
 struct Related {
     path: PathBuf,
+    /// What was added to the name; `None` for the watched one.
+    rest: Option<Vec<u8>>,
+    id: FileId,
     size: u64,
     modified_ns: i64,
 }
 
+impl Related {
+    fn of(path: PathBuf, rest: Option<Vec<u8>>, metadata: &std::fs::Metadata) -> Self {
+        let (id, modified_ns) = (FileId::of_metadata(metadata), modified_ns(metadata));
+        Self { path, rest, id, size: metadata.size(), modified_ns }
+    }
+}
+
 fn related(path: &Path) -> impl Iterator<Item = Related> {
     entries(path).filter_map(move |entry| {
-        rest_of_name(path, &entry.file_name())?;
+        let rest = rest_of_name(path, &entry.file_name())?;
         let metadata = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
-        let (size, modified_ns) = (metadata.size(), modified_ns(&metadata));
-        Some(Related { path: entry.path(), size, modified_ns })
+        Some(Related::of(entry.path(), Some(rest), &metadata))
     })
 }
 

@@ -149,7 +149,7 @@ impl Tail {
                 let text = Text::open_at_end(file, tail.settings.max_line_bytes)?;
                 tail.hold(text, None, look.now);
             }
-            Some(file) => tail.adopt(file, look)?,
+            Some(_) => tail.look(look)?,
             None => tail.gone_since = Some(look.now),
         }
         Ok(tail)

@@ -260,7 +260,7 @@ impl Text {
             }
             let read_to = self.base + self.bytes.len() as u64;
             // Before the bytes: what is written in between makes the time too old, never too young.
-            self.modified_ns = modified_ns(&self.file.metadata()?);
+            let modified_ns = modified_ns(&self.file.metadata()?);
             // One call reads what is known and what is new, so that nobody can change the text in between.
             let n_read =
                 read_at(&self.file, &mut block[..n_known + BLOCK], read_to - n_known as u64)?;
@@ -269,6 +269,7 @@ impl Text {
                 return Ok(if self.is_rewritten(now) { Found::Rewritten } else { Found::End });
             }
             self.suspicion = None;
+            self.modified_ns = modified_ns;
             if n_read == n_known {
                 self.end(now);
                 return Ok(Found::End);

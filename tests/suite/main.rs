@@ -13,6 +13,7 @@ mod docs;
 mod engine_contract;
 mod faults;
 mod figures;
+mod files;
 mod heard;
 mod hostile;
 mod idle;

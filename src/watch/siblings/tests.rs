@@ -127,7 +127,11 @@ fn what_was_rotated_in_between_is_found_in_order_and_no_history_is() {
             place.write(name, name, *age_secs);
         }
         let mark = place.mark(from);
-        let found = rotated_after(&place.path("a.log"), &place.path(from), &mark);
+        place.write("a.log", "current", 0);
+        let (path, old) = (place.path("a.log"), mark.id);
+        let current = FileId::of_metadata(&path.metadata().unwrap());
+        assert_eq!(rotated_between(&path, &mark, old, old).unwrap_err(), Unstable);
+        let found = rotated_between(&path, &mark, old, current).unwrap();
         assert_eq!(names(&found), expected, "{from} of {files:?}");
     }
 }

@@ -5,12 +5,12 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Instant;
 
-use super::super::continuity::{FileId, Mark};
+use super::super::continuity::FileId;
 use super::super::regular::open_regular;
-use super::super::siblings::{self, Sibling, Whereabouts};
+use super::super::siblings::{self, Sibling, Unstable, Whereabouts};
 use super::super::text::{Suspicion, Text};
 use super::{Jump, Look, MAX_RETIRED, RETIRED_FOR, Tail};
 use crate::config::OnRewrite;
@@ -48,45 +48,70 @@ impl Tail {
     /// # Errors
     /// Where something is at the path that cannot be read or is no regular file.
     pub fn look(&mut self, look: &Look<'_>) -> io::Result<()> {
+        /// Each time something was renamed while we looked.
+        const MAX_LOOKS: usize = 8;
         self.polled_at = Some(look.now);
         for held in &mut self.texts {
             held.note_size(look.now);
         }
+        for _ in 0..MAX_LOOKS {
+            if self.look_once(look)?.is_ok() {
+                return Ok(());
+            }
+        }
+        // Files are being rotated faster than we can look: we look again when the next event comes, or soon.
+        let was_gone = self.gone_since.is_some();
+        let suspicion = Suspicion::new(0, look.now);
+        self.candidate = Some(Candidate { id: FileId::default(), suspicion, was_gone });
+        Ok(())
+    }
+
+    fn look_once(&mut self, look: &Look<'_>) -> io::Result<Result<(), Unstable>> {
         let Some(file) = open_regular(&self.path)? else {
             self.gone_since.get_or_insert(look.now);
             self.candidate = None;
-            return Ok(());
+            return Ok(Ok(()));
         };
-        let was_gone = self.gone_since.take().is_some();
         let Some(held) = self.texts.back_mut() else {
             // A text that was let go and is back, or a new one: never one rewritten in place.
-            self.adopt(file, look)?;
-            return Ok(());
+            self.gone_since = None;
+            return self.adopt(file, look);
         };
-        if FileId::of(&file)? == held.text.id() {
+        let was_gone = self.gone_since.is_some() || look.was_removed;
+        let id = FileId::of(&file)?;
+        if id == held.text.id() {
+            self.gone_since = None;
             self.candidate = None;
             held.text.refresh(file);
             held.text.verify(look.now)?;
             if held.text.is_rewritten(look.now) {
-                self.rewritten_in_place(look)?;
+                return self.rewritten_in_place(look);
             }
-            return Ok(());
+            return Ok(Ok(()));
         }
-        match self.succession(&file, was_gone || look.was_removed, look.now)? {
-            Succession::SameText => self.reopen(file)?,
-            Succession::Undecided => {}
-            Succession::Rotated => {
-                self.retire_current(look);
-                let text = self.at_start(file)?;
-                self.hold(text, None, look.now);
+        let succession = self.succession(&file, was_gone, look.now)?;
+        let text = match succession {
+            Succession::SameText => {
+                self.reopen(file)?;
+                None
             }
-            Succession::Rewritten => {
-                self.retire_current(look);
-                let text = self.rewritten(file)?;
-                self.hold(text, None, look.now);
-            }
+            Succession::Undecided => None,
+            Succession::Rotated => Some(self.at_start(file)?),
+            Succession::Rewritten => Some(self.rewritten(file)?),
+        };
+        if let Some(text) = text {
+            let place = self.place();
+            let Some(held) = self.texts.back_mut() else { return Ok(Ok(())) };
+            let (old, mark) = (held.text.id(), held.text.mark());
+            let Ok(between) = siblings::rotated_between(&place, &mark, old, id) else {
+                return Ok(Err(Unstable));
+            };
+            held.retired_until = Some(look.now + RETIRED_FOR);
+            self.hold_between(between, look);
+            self.hold(text, None, look.now);
         }
-        Ok(())
+        self.gone_since = None;
+        Ok(Ok(()))
     }
 
     fn succession(
@@ -98,7 +123,7 @@ impl Tail {
         let previous = self.candidate.take();
         let Some(held) = self.texts.back() else { return Ok(Succession::Rotated) };
         let whereabouts = if held.text.has_a_name()? {
-            Some(siblings::whereabouts(&self.path, held.text.id()))
+            Some(siblings::whereabouts(&self.place(), held.text.id()))
         } else {
             None
         };
@@ -108,15 +133,16 @@ impl Tail {
         if held.text.goes_on_in(file)? {
             return Ok(Succession::SameText);
         }
-        if held.text.begins_in(file)? {
+        was_gone |= previous.as_ref().is_some_and(|previous| previous.was_gone);
+        // That a file was deleted may be told a moment after the new one is seen.
+        let is_unclear = held.text.begins_in(file)? || (whereabouts.is_none() && !was_gone);
+        if is_unclear {
             let (id, size) = (FileId::of(file)?, file.metadata()?.len());
-            let mut candidate = previous
-                .filter(|previous| previous.id == id)
-                .unwrap_or(Candidate { id, suspicion: Suspicion::new(size, now), was_gone });
-            candidate.suspicion.note(size, now);
-            was_gone |= candidate.was_gone;
-            if !candidate.suspicion.is_certain(now) {
-                self.candidate = Some(candidate);
+            let suspicion = previous.filter(|previous| previous.id == id);
+            let mut suspicion = suspicion.map_or(Suspicion::new(size, now), |it| it.suspicion);
+            suspicion.note(size, now);
+            if !suspicion.is_certain(now) {
+                self.candidate = Some(Candidate { id, suspicion, was_gone });
                 return Ok(Succession::Undecided);
             }
         }
@@ -138,59 +164,67 @@ impl Tail {
         Ok(())
     }
 
-    /// The text at the path was moved or replaced: it is read to its end. What was rotated away after it, before
-    /// anybody looked, comes next.
-    fn retire_current(&mut self, look: &Look<'_>) {
-        let Some(held) = self.texts.back_mut() else { return };
-        held.retired_until = Some(look.now + RETIRED_FOR);
-        let mark = held.text.mark();
-        if let Some(moved) = siblings::find_moved(&self.path, &mark) {
-            self.hold_rotated_after(&moved.path, &mark, look);
-        }
-    }
-
     /// Another text stands in the same file. Where a copy of the old one is beside it, it was rotated by copying, and
     /// the copy may hold lines that nobody has read.
-    fn rewritten_in_place(&mut self, look: &Look<'_>) -> io::Result<()> {
-        let Some(held) = self.texts.pop_back() else { return Ok(()) };
-        let file = held.text.file().try_clone()?;
-        let mark = held.text.mark();
-        let text = match siblings::find_copy(&self.path, &mark) {
-            Some(copy) => {
-                self.hold_sibling(copy, &mark, look)?;
-                self.at_start(file)
-            }
-            None => self.rewritten(file),
+    fn rewritten_in_place(&mut self, look: &Look<'_>) -> io::Result<Result<(), Unstable>> {
+        let place = self.place();
+        let Some(held) = self.texts.back() else { return Ok(Ok(())) };
+        let (file, mark) = (held.text.file().try_clone()?, held.text.mark());
+        let text = if let Some(copy) = siblings::find_copy(&place, &mark) {
+            let (old, current) = (FileId::of(&copy.file)?, held.text.id());
+            let between = siblings::rotated_between(&place, &mark, old, current);
+            let Ok(between) = between else { return Ok(Err(Unstable)) };
+            self.texts.pop_back();
+            self.hold_found(copy, mark.offset, look)?;
+            self.hold_between(between, look);
+            self.at_start(file)
+        } else {
+            self.texts.pop_back();
+            self.rewritten(file)
         }?;
         self.hold(text, None, look.now);
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// Takes over a file that is at the path while no text is held: at the start, or when it appears.
-    pub(super) fn adopt(&mut self, file: File, look: &Look<'_>) -> io::Result<()> {
+    pub(super) fn adopt(
+        &mut self,
+        file: File,
+        look: &Look<'_>,
+    ) -> io::Result<Result<(), Unstable>> {
         let was_let_go = self.next_generation > 0;
-        let mut marks = std::mem::take(&mut self.resume);
-        let Some(newest) = marks.pop() else {
+        let Some(newest) = self.resume.last().copied() else {
             let text = self.at_start(file)?;
             self.hold(text, None, look.now);
-            return Ok(());
+            return Ok(Ok(()));
         };
+        let (current, place) = (FileId::of(&file)?, self.place());
+        // At offset 0 nothing tells one text from another but the inode and the name.
+        let goes_on = newest.is_in(&file)?
+            && (current == newest.id
+                || (newest.offset > 0 && siblings::find_moved(&place, &newest).is_none()));
+        let rotated = if goes_on { None } else { siblings::find(&place, &newest) };
+        let between = match &rotated {
+            Some(rotated) => {
+                let old = FileId::of(&rotated.file)?;
+                siblings::rotated_between(&place, &newest, old, current)
+            }
+            None => Ok(Vec::new()),
+        };
+        let Ok(between) = between else { return Ok(Err(Unstable)) };
         // Texts that were rotated away before: whatever was written to them since is read first.
+        let mut marks = std::mem::take(&mut self.resume);
+        marks.pop();
         for mark in marks {
-            if let Some(sibling) = siblings::find(&self.path, &mark) {
-                self.hold_found(sibling.file, &sibling.path, mark.offset, look)?;
+            if let Some(sibling) = siblings::find(&place, &mark) {
+                self.hold_found(sibling, mark.offset, look)?;
             }
         }
-        let is_same_file = FileId::of(&file)? == newest.id;
-        let is_same_text = newest.is_in(&file)?;
-        // At offset 0 nothing tells one text from another but the inode and the name.
-        let goes_on = is_same_text
-            && (is_same_file
-                || (newest.offset > 0 && siblings::find_moved(&self.path, &newest).is_none()));
         let text = if goes_on {
             Text::open_at(file, newest.offset, self.settings.max_line_bytes)
-        } else if let Some(sibling) = siblings::find(&self.path, &newest) {
-            self.hold_sibling(sibling, &newest, look)?;
+        } else if let Some(rotated) = rotated {
+            self.hold_found(rotated, newest.offset, look)?;
+            self.hold_between(between, look);
             self.at_start(file)
         } else if newest.offset == 0 || was_let_go {
             self.at_start(file)
@@ -198,40 +232,27 @@ impl Tail {
             self.rewritten(file)
         }?;
         self.hold(text, None, look.now);
-        Ok(())
+        Ok(Ok(()))
     }
 
-    /// Holds a text that was found under another name, and those that were rotated away after it.
-    fn hold_sibling(&mut self, sibling: Sibling, mark: &Mark, look: &Look<'_>) -> io::Result<()> {
-        let Sibling { file, path } = sibling;
-        self.hold_found(file, &path, mark.offset, look)?;
-        self.hold_rotated_after(&path, mark, look);
-        Ok(())
-    }
-
-    fn hold_rotated_after(&mut self, path: &Path, mark: &Mark, look: &Look<'_>) {
-        let between = siblings::rotated_after(&self.path, path, mark);
+    /// Holds texts that nobody has seen while they were at the path.
+    fn hold_between(&mut self, between: Vec<Sibling>, look: &Look<'_>) {
         let n_too_many = between.len().saturating_sub(MAX_RETIRED);
-        for Sibling { file, path } in between.into_iter().skip(n_too_many) {
-            let is_known = FileId::of(&file).is_ok_and(|id| self.known.contains(&id));
+        for sibling in between.into_iter().skip(n_too_many) {
+            let is_known = FileId::of(&sibling.file).is_ok_and(|id| self.known.contains(&id));
             if !is_known {
                 // What cannot be read now cannot be read later either: nobody looks at it again.
-                drop(self.hold_found(file, &path, 0, look));
+                drop(self.hold_found(sibling, 0, look));
             }
         }
     }
 
-    fn hold_found(
-        &mut self,
-        file: File,
-        path: &Path,
-        offset: u64,
-        look: &Look<'_>,
-    ) -> io::Result<()> {
-        if (look.is_taken)(path) {
+    /// Holds a text that was found under another name.
+    fn hold_found(&mut self, sibling: Sibling, offset: u64, look: &Look<'_>) -> io::Result<()> {
+        if (look.is_taken)(&sibling.path) {
             return Ok(());
         }
-        let text = Text::open_at(file, offset, self.settings.max_line_bytes)?;
+        let text = Text::open_at(sibling.file, offset, self.settings.max_line_bytes)?;
         // Two marks may lead to the same text: a copy, and what it is a copy of.
         if let Some(held) = self.texts.iter_mut().find(|held| held.text.id() == text.id()) {
             if held.text.offset() < offset {
@@ -241,6 +262,13 @@ impl Tail {
         }
         self.hold(text, Some(look.now + RETIRED_FOR), look.now);
         Ok(())
+    }
+
+    /// Where the file really is: behind a link, its old texts are beside the target.
+    fn place(&self) -> PathBuf {
+        let is_link = self.path.is_symlink();
+        let target = is_link.then(|| self.path.canonicalize().ok()).flatten();
+        target.unwrap_or_else(|| self.path.clone())
     }
 
     fn at_start(&self, file: File) -> io::Result<Text> {
