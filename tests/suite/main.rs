@@ -18,6 +18,7 @@ mod heard;
 mod hostile;
 mod idle;
 mod intelligible;
+mod policies;
 mod restart;
 mod sound;
 mod support;
