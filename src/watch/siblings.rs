@@ -45,9 +45,11 @@ pub fn find_moved(path: &Path, mark: &Mark) -> Option<Sibling> {
 
 /// Finds a copy of the text that was made since the mark. The newest, where there are several.
 pub fn find_copy(path: &Path, mark: &Mark) -> Option<Sibling> {
-    if mark.offset == 0 {
-        return None;
-    }
+    find_younger(path, mark, |file| mark.offset > 0 && mark.is_in(file).unwrap_or(false))
+}
+
+/// Finds the newest file beside `path` that was written since the mark and holds what it should.
+pub fn find_younger(path: &Path, mark: &Mark, holds: impl Fn(&File) -> bool) -> Option<Sibling> {
     let mut found: Option<(i64, Sibling)> = None;
     for other in related(path) {
         let is_newer = found.as_ref().is_none_or(|(modified, _)| other.modified_ns > *modified);
@@ -55,9 +57,10 @@ pub fn find_copy(path: &Path, mark: &Mark) -> Option<Sibling> {
             && other.size >= mark.offset;
         if is_newer
             && may_be
-            && let Some(sibling) = open_if_it_holds(other.path, mark)
+            && let Some(file) = open_regular(&other.path).ok().flatten()
+            && holds(&file)
         {
-            found = Some((other.modified_ns, sibling));
+            found = Some((other.modified_ns, Sibling { file, path: other.path }));
         }
     }
     found.map(|(_, sibling)| sibling)

@@ -102,8 +102,9 @@ pub struct Tail {
     gone_since: Option<Instant>,
     /// A file that has taken the path, while it is not clear yet what it is.
     candidate: Option<Candidate>,
-    /// The last texts that were held: what was read once is no rotated text that nobody has seen.
-    known: VecDeque<FileId>,
+    /// Where reading of the last texts ended that were let go: what was read once is no rotated text that nobody has
+    /// seen.
+    known: VecDeque<Mark>,
     polled_at: Option<Instant>,
     jumps: Vec<Jump>,
 }
@@ -199,7 +200,8 @@ impl Tail {
         let file = current.text.file().try_clone()?;
         let text = Text::open_at_end(file, self.settings.max_line_bytes)?;
         // A text that was rotated away has late writers at most: it is let go.
-        self.texts.clear();
+        let ended: Vec<_> = self.texts.drain(..).map(|held| held.text.mark()).collect();
+        self.remember(ended);
         self.hold(text, None, now);
         Ok(())
     }
@@ -225,6 +227,7 @@ impl Tail {
         {
             self.resume = self.texts.drain(..).map(|held| held.text.mark()).collect();
         }
+        self.remember(ended.iter().copied());
         ended
     }
 
@@ -302,20 +305,21 @@ impl Tail {
         let generation = self.next_generation;
         self.next_generation += 1;
         self.jumps.push(Jump { generation, mark: text.mark() });
-        if !self.known.contains(&text.id()) {
-            self.known.push_back(text.id());
-        }
-        if self.known.len() > 2 * MAX_RETIRED {
-            self.known.pop_front();
-        }
         if retired_until.is_some() {
             self.polled_at = Some(now);
         }
         self.texts.push_back(Held::new(text, generation, retired_until, now));
         if self.texts.len() > MAX_RETIRED + 1 {
             let drained = self.texts.iter().position(Held::is_drained);
-            self.texts.remove(drained.unwrap_or(0));
+            let removed = self.texts.remove(drained.unwrap_or(0));
+            self.remember(removed.map(|held| held.text.mark()));
         }
+    }
+
+    fn remember(&mut self, ended: impl IntoIterator<Item = Mark>) {
+        self.known.extend(ended);
+        let n_too_many = self.known.len().saturating_sub(2 * MAX_RETIRED);
+        self.known.drain(..n_too_many);
     }
 }
 

@@ -22,4 +22,5 @@ mod policies;
 mod restart;
 mod sound;
 mod support;
+mod tail_model;
 mod wire;

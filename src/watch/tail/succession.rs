@@ -8,7 +8,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::super::continuity::FileId;
+use super::super::continuity::{FileId, Mark};
 use super::super::regular::open_regular;
 use super::super::siblings::{self, Sibling, Unstable, Whereabouts};
 use super::super::text::{Suspicion, Text};
@@ -89,29 +89,55 @@ impl Tail {
             }
             return Ok(Ok(()));
         }
-        let succession = self.succession(&file, was_gone, look.now)?;
-        let text = match succession {
-            Succession::SameText => {
-                self.reopen(file)?;
-                None
+        match self.succession(&file, was_gone, look.now)? {
+            Succession::SameText => self.reopen(file)?,
+            Succession::Undecided => {}
+            Succession::Rotated => {
+                let text = self.at_start(file)?;
+                return self.succeed(text, look);
             }
-            Succession::Undecided => None,
-            Succession::Rotated => Some(self.at_start(file)?),
-            Succession::Rewritten => Some(self.rewritten(file)?),
-        };
-        if let Some(text) = text {
-            let place = self.place();
-            let Some(held) = self.texts.back_mut() else { return Ok(Ok(())) };
-            let (old, mark) = (held.text.id(), held.text.mark());
-            let Ok(between) = siblings::rotated_between(&place, &mark, old, id) else {
-                return Ok(Err(Unstable));
-            };
-            held.retired_until = Some(look.now + RETIRED_FOR);
-            self.hold_between(between, look);
-            self.hold(text, None, look.now);
+            Succession::Rewritten => {
+                // A text that was saved once more and then rotated away is beside the path with all that it had.
+                let was_rotated = self.moved_copy()?.is_some();
+                let text = if was_rotated { self.at_start(file) } else { self.rewritten(file) }?;
+                return self.succeed(text, look);
+            }
         }
         self.gone_since = None;
         Ok(Ok(()))
+    }
+
+    /// Puts another text at the path. The one that was there is read to its end, and what came in between.
+    fn succeed(&mut self, text: Text, look: &Look<'_>) -> io::Result<Result<(), Unstable>> {
+        let (place, copy) = (self.place(), self.moved_copy()?);
+        let Some(held) = self.texts.back_mut() else { return Ok(Ok(())) };
+        let mark = held.text.mark();
+        let old = copy.as_ref().map_or(Ok(held.text.id()), |copy| FileId::of(&copy.file))?;
+        let Ok(between) = siblings::rotated_between(&place, &mark, old, text.id()) else {
+            return Ok(Err(Unstable));
+        };
+        if let Some(copy) = copy {
+            self.reopen(copy.file)?;
+        }
+        if let Some(held) = self.texts.back_mut() {
+            held.retired_until = Some(look.now + RETIRED_FOR);
+        }
+        self.hold_between(between, look);
+        self.hold(text, None, look.now);
+        self.gone_since = None;
+        Ok(Ok(()))
+    }
+
+    /// Where the current text goes on beside the path, if its own file is deleted.
+    fn moved_copy(&self) -> io::Result<Option<Sibling>> {
+        let Some(held) = self.texts.back().filter(|held| held.is_deleted()) else {
+            return Ok(None);
+        };
+        if held.text.size()? == 0 {
+            return Ok(None); // nothing would be proof
+        }
+        let goes_on = |file: &File| held.text.goes_on_in(file).unwrap_or(false);
+        Ok(siblings::find_younger(&self.place(), &held.text.mark(), goes_on))
     }
 
     fn succession(
@@ -239,7 +265,11 @@ impl Tail {
     fn hold_between(&mut self, between: Vec<Sibling>, look: &Look<'_>) {
         let n_too_many = between.len().saturating_sub(MAX_RETIRED);
         for sibling in between.into_iter().skip(n_too_many) {
-            let is_known = FileId::of(&sibling.file).is_ok_and(|id| self.known.contains(&id));
+            // The inode alone says little: it may have been used again.
+            let is_known = FileId::of(&sibling.file).is_ok_and(|id| {
+                let holds = |mark: &Mark| mark.is_in(&sibling.file).unwrap_or(false);
+                self.known.iter().any(|mark| mark.id == id && mark.offset > 0 && holds(mark))
+            });
             if !is_known {
                 // What cannot be read now cannot be read later either: nobody looks at it again.
                 drop(self.hold_found(sibling, 0, look));
@@ -254,11 +284,17 @@ impl Tail {
         }
         let text = Text::open_at(sibling.file, offset, self.settings.max_line_bytes)?;
         // Two marks may lead to the same text: a copy, and what it is a copy of.
-        if let Some(held) = self.texts.iter_mut().find(|held| held.text.id() == text.id()) {
-            if held.text.offset() < offset {
-                held.text = text;
+        if let Some(idx) = self.texts.iter().position(|held| held.text.id() == text.id()) {
+            let held = &mut self.texts[idx];
+            if held.text.mark().is_in(held.text.file())? {
+                if held.text.offset() < offset {
+                    held.text = text;
+                    self.jumps.push(Jump { generation: held.generation, mark: held.text.mark() });
+                }
+                return Ok(());
             }
-            return Ok(());
+            // The place of an old copy was used again.
+            self.texts.remove(idx);
         }
         self.hold(text, Some(look.now + RETIRED_FOR), look.now);
         Ok(())
