@@ -15,7 +15,7 @@ use memchr::memrchr;
 use super::continuity::{FileId, Mark, WINDOW, last, modified_ns, read_at, window_before};
 use crate::config::Filter;
 use scout::Scout;
-pub use suspicion::Suspicion;
+pub use suspicion::{Seen, Suspicion};
 
 /// How much is read at once. A backlog is read block by block as its lines are taken, so this bounds its memory.
 const BLOCK: usize = 64 * 1_024;
@@ -206,8 +206,8 @@ impl Text {
 
     /// Notes that something else stands before the position.
     fn suspect(&mut self, now: Instant) -> io::Result<()> {
-        let size = self.size()?;
-        self.suspicion.get_or_insert_with(|| Suspicion::new(size, now)).note(size, now);
+        let seen = Seen::of(&self.file)?;
+        self.suspicion.get_or_insert_with(|| Suspicion::new(seen, now)).note(seen, now);
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::super::continuity::{FileId, Mark};
 use super::super::regular::open_regular;
 use super::super::siblings::{self, Sibling, Unstable, Whereabouts};
-use super::super::text::{Suspicion, Text};
+use super::super::text::{Seen, Suspicion, Text};
 use super::{Jump, Look, MAX_RETIRED, RETIRED_FOR, Tail};
 use crate::config::OnRewrite;
 
@@ -61,7 +61,7 @@ impl Tail {
         }
         // Files are being rotated faster than we can look: we look again when the next event comes, or soon.
         let was_gone = self.gone_since.is_some();
-        let suspicion = Suspicion::new(0, look.now);
+        let suspicion = Suspicion::new(Seen::default(), look.now);
         self.candidate = Some(Candidate { id: FileId::default(), suspicion, was_gone });
         Ok(())
     }
@@ -163,10 +163,10 @@ impl Tail {
         // That a file was deleted may be told a moment after the new one is seen.
         let is_unclear = held.text.begins_in(file)? || (whereabouts.is_none() && !was_gone);
         if is_unclear {
-            let (id, size) = (FileId::of(file)?, file.metadata()?.len());
+            let (id, seen) = (FileId::of(file)?, Seen::of(file)?);
             let suspicion = previous.filter(|previous| previous.id == id);
-            let mut suspicion = suspicion.map_or(Suspicion::new(size, now), |it| it.suspicion);
-            suspicion.note(size, now);
+            let mut suspicion = suspicion.map_or(Suspicion::new(seen, now), |it| it.suspicion);
+            suspicion.note(seen, now);
             if !suspicion.is_certain(now) {
                 self.candidate = Some(Candidate { id, suspicion, was_gone });
                 return Ok(Succession::Undecided);
