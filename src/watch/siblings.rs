@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::continuity::{FileId, Mark, modified_ns};
 use super::regular::open_regular;
@@ -36,11 +37,18 @@ pub fn find(path: &Path, mark: &Mark) -> Option<Sibling> {
 /// the path goes on then.
 pub fn find_moved(path: &Path, mark: &Mark) -> Option<Sibling> {
     let Whereabouts::Moved(name) = whereabouts(path, mark.id) else { return None };
-    // Without any content to compare, a number proves little: it may have been used again.
-    if mark.offset == 0 && rest_of_name(path, &name).is_none() {
-        return None;
-    }
-    open_if_it_holds(path.with_file_name(name), mark)
+    let found = open_if_it_holds(path.with_file_name(&name), mark)?;
+    // Without any content to compare, a number proves little: it may have been used again, for a younger file.
+    let is_proven = mark.offset > 0
+        || (rest_of_name(path, &name).is_some() && !was_created_after(&found.file, mark));
+    is_proven.then_some(found)
+}
+
+fn was_created_after(file: &File, mark: &Mark) -> bool {
+    let created = file.metadata().and_then(|it| it.created()).ok();
+    let since_1970 = created.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let created_ns = since_1970.and_then(|it| i64::try_from(it.as_nanos()).ok());
+    created_ns.zip(mark.modified_ns).is_some_and(|(created, marked)| created > marked)
 }
 
 /// Finds a copy of the text that was made since the mark. The newest, where there are several.

@@ -23,4 +23,5 @@ mod restart;
 mod sound;
 mod support;
 mod tail_model;
+mod torture;
 mod wire;

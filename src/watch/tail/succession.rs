@@ -89,6 +89,7 @@ impl Tail {
             }
             return Ok(Ok(()));
         }
+        self.follow_rewritten(look)?;
         match self.succession(&file, was_gone, look.now)? {
             Succession::SameText => self.reopen(file)?,
             Succession::Undecided => {}
@@ -126,6 +127,24 @@ impl Tail {
         self.hold(text, None, look.now);
         self.gone_since = None;
         Ok(Ok(()))
+    }
+
+    /// A file that was written anew and then moved away, all before anybody looked, holds a text of its own between the
+    /// one that was read and the one at the path.
+    fn follow_rewritten(&mut self, look: &Look<'_>) -> io::Result<()> {
+        let Some(held) = self.texts.back() else { return Ok(()) };
+        let mark = held.text.mark();
+        if held.is_deleted() || mark.is_in(held.text.file())? {
+            return Ok(());
+        }
+        let file = held.text.file().try_clone()?;
+        self.texts.pop_back();
+        if let Some(copy) = siblings::find_copy(&self.place(), &mark) {
+            self.hold_found(copy, mark.offset, look)?;
+        }
+        let text = self.rewritten(file)?;
+        self.hold(text, None, look.now);
+        Ok(())
     }
 
     /// Where the current text goes on beside the path, if its own file is deleted.
