@@ -44,6 +44,16 @@ pub fn find_moved(path: &Path, mark: &Mark) -> Option<Sibling> {
     is_proven.then_some(found)
 }
 
+/// Finds the same file under another name if it holds another text now: it was written anew before it was moved.
+pub fn find_reused(path: &Path, mark: &Mark) -> Option<Sibling> {
+    let Whereabouts::Moved(name) = whereabouts(path, mark.id) else { return None };
+    rest_of_name(path, &name)?;
+    let path = path.with_file_name(name);
+    let file = open_regular(&path).ok().flatten()?;
+    let is_another = mark.is_in(&file).is_ok_and(|is_in| !is_in);
+    (is_another && !was_created_after(&file, mark)).then_some(Sibling { file, path })
+}
+
 fn was_created_after(file: &File, mark: &Mark) -> bool {
     let created = file.metadata().and_then(|it| it.created()).ok();
     let since_1970 = created.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());

@@ -248,30 +248,38 @@ impl Tail {
         let goes_on = newest.is_in(&file)?
             && (current == newest.id
                 || (newest.offset > 0 && siblings::find_moved(&place, &newest).is_none()));
-        let rotated = if goes_on { None } else { siblings::find(&place, &newest) };
-        let between = match &rotated {
-            Some(rotated) => {
-                let old = FileId::of(&rotated.file)?;
-                siblings::rotated_between(&place, &newest, old, current)
+        let mut marks = std::mem::take(&mut self.resume);
+        let resume = marks.clone();
+        if goes_on {
+            marks.pop();
+        }
+        // Texts that were rotated away: whatever was written to them since is read first.
+        let mut found: Vec<_> = marks
+            .into_iter()
+            .filter_map(|mark| Some((siblings::find(&place, &mark)?, mark.offset, mark)))
+            .collect();
+        if !goes_on && let Some(moved) = siblings::find_reused(&place, &newest) {
+            found.push((moved, 0, newest));
+        }
+        // The newest of them was at the path once; what is younger came after it.
+        let between = match found.last().filter(|_| !goes_on) {
+            Some((last, _, mark)) => {
+                siblings::rotated_between(&place, mark, FileId::of(&last.file)?, current)
             }
             None => Ok(Vec::new()),
         };
-        let Ok(between) = between else { return Ok(Err(Unstable)) };
-        // Texts that were rotated away before: whatever was written to them since is read first.
-        let mut marks = std::mem::take(&mut self.resume);
-        marks.pop();
-        for mark in marks {
-            if let Some(sibling) = siblings::find(&place, &mark) {
-                self.hold_found(sibling, mark.offset, look)?;
-            }
+        let Ok(between) = between else {
+            self.resume = resume;
+            return Ok(Err(Unstable));
+        };
+        let is_rotation = !found.is_empty() || newest.offset == 0 || was_let_go;
+        for (sibling, offset, _) in found {
+            self.hold_found(sibling, offset, look)?;
         }
+        self.hold_between(between, look);
         let text = if goes_on {
             Text::open_at(file, newest.offset, self.settings.max_line_bytes)
-        } else if let Some(rotated) = rotated {
-            self.hold_found(rotated, newest.offset, look)?;
-            self.hold_between(between, look);
-            self.at_start(file)
-        } else if newest.offset == 0 || was_let_go {
+        } else if is_rotation {
             self.at_start(file)
         } else {
             self.rewritten(file)
