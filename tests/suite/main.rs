@@ -19,6 +19,7 @@ mod hostile;
 mod idle;
 mod intelligible;
 mod policies;
+mod positions;
 mod restart;
 mod sound;
 mod support;

@@ -202,6 +202,9 @@ fn every_line_is_spoken_once_and_in_order_whatever_happens() {
     });
     let mut life = Life { home: &home, daemon: None, said: Arc::default(), killed: Vec::new() };
     life.begin();
+    // A file of which nothing was heard has nothing by which it could be known again.
+    files.iter_mut().for_each(File::append_line);
+    life.settle();
     let (mut n_rotations, mut n_stops) = (0, 0);
     let n_planned_stops = plan.kills + plan.restarts;
     loop {

@@ -84,6 +84,33 @@ impl Home {
         daemon
     }
 
+    /// Starts the program in a user namespace of its own, after a shell command there. `None`, said aloud, where that is
+    /// not possible; under CI it must be.
+    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+    pub(crate) fn start_after(&self, preparation: &str) -> Option<Daemon> {
+        let config = self.path("speakerd.toml");
+        let run = self.command(&["run", "--config", config.to_str().unwrap()]);
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
+        command.arg(format!("{preparation} && exec \"$0\" \"$@\""));
+        command.arg(run.get_program()).args(run.get_args()).env_clear();
+        command.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let log = OpenOptions::new().append(true).create(true).open(self.path("log")).unwrap();
+        let child = command.stderr(log).stdin(Stdio::null()).current_dir(self.path("")).spawn();
+        let mut daemon = Daemon { child: child.ok()? };
+        let begun = Instant::now();
+        while !self.run(&["status"]).status.success() {
+            if daemon.child.try_wait().unwrap().is_some() {
+                assert!(std::env::var_os("CI").is_none(), "no namespaces here: {}", self.log());
+                eprintln!("SKIPPED: no namespaces here, not tested: {preparation}");
+                return None;
+            }
+            assert!(begun.elapsed() < PATIENCE, "the daemon does not answer: {}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Some(daemon)
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
     }
