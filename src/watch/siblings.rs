@@ -54,7 +54,8 @@ pub fn find_reused(path: &Path, mark: &Mark) -> Option<Sibling> {
     (is_another && !was_created_after(&file, mark)).then_some(Sibling { file, path })
 }
 
-fn was_created_after(file: &File, mark: &Mark) -> bool {
+/// Whether a file is too young to be the one of a mark: its inode was used again.
+pub fn was_created_after(file: &File, mark: &Mark) -> bool {
     let created = file.metadata().and_then(|it| it.created()).ok();
     let since_1970 = created.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
     let created_ns = since_1970.and_then(|it| i64::try_from(it.as_nanos()).ok());

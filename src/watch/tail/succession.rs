@@ -245,8 +245,10 @@ impl Tail {
         };
         let (current, place) = (FileId::of(&file)?, self.place());
         // At offset 0 nothing tells one text from another but the inode and the name.
+        let is_same_file = current == newest.id
+            && (newest.offset > 0 || !siblings::was_created_after(&file, &newest));
         let goes_on = newest.is_in(&file)?
-            && (current == newest.id
+            && (is_same_file
                 || (newest.offset > 0 && siblings::find_moved(&place, &newest).is_none()));
         let mut marks = std::mem::take(&mut self.resume);
         let resume = marks.clone();
