@@ -34,16 +34,9 @@ impl Roster {
     /// Finds out of which files no events tell, and says so once.
     fn note_polled(&mut self) {
         let mut because = None;
-        let by_path = &self.by_path;
-        for (key, file) in &mut self.files {
+        for file in self.files.values_mut() {
             // A link is told of in several directories, and all of them must.
-            let is_link = by_path.len() > 1 && file.path().is_symlink();
-            let paths = if is_link {
-                places::telling_paths(file.path())
-            } else {
-                vec![file.path().to_path_buf()]
-            };
-            debug_assert!(by_path.contains_key(file.path()), "{key}");
+            let paths = places::telling_paths(file.path());
             let why = paths
                 .iter()
                 .filter_map(|path| path.parent())
