@@ -8,6 +8,7 @@ use tracing::info;
 
 use super::{FileKey, Watch};
 use crate::config::WatchConfig;
+use crate::speech::Outcome;
 
 /// Requests carried out before others have their turn.
 const COMMANDS_PER_TURN: usize = 16;
@@ -59,10 +60,13 @@ impl Watch {
         for key in &cleared {
             let Some(file) = self.roster.get_mut(*key) else { continue };
             file.source().clear_through(issued.max(through));
-            file.clear_held_back();
+            let held_back = file.take_held_back();
             let n_bytes = file.skip_to_end(now);
             if n_bytes > 0 {
                 info!(path = %file.path().display(), n_bytes, "cleared unread");
+            }
+            for spoken in held_back {
+                self.pass_over(*key, spoken, Outcome::Cleared, None, now);
             }
         }
         self.note_all(&cleared);

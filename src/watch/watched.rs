@@ -185,12 +185,12 @@ impl Watched {
         }
     }
 
-    /// Drops what was read and not given out yet: it is cleared with the rest.
-    pub fn clear_held_back(&mut self) {
+    /// Takes what was read and not given out yet.
+    pub fn take_held_back(&mut self) -> Vec<Spoken> {
         let held_back = self.fold.as_mut().and_then(Fold::release);
-        for spoken in held_back.into_iter().chain(self.announcement.take()) {
-            self.run.settle(spoken.number);
-        }
+        let taken: Vec<_> = self.announcement.take().into_iter().chain(held_back).collect();
+        self.n_taken += taken.iter().map(|spoken| spoken.n_bytes).sum::<u64>();
+        taken
     }
 
     /// When the file is to be looked at again, whatever events say.

@@ -48,6 +48,21 @@ fn only_wanted_lines_are_read_and_the_others_leave_no_trace() {
 }
 
 #[test]
+fn a_line_that_is_held_back_is_cleared_with_the_others() {
+    let rig = watched("fold = true\n");
+    behind_a_long_line(&rig, "one\ntwo\ntwo\nthree\n");
+    rig.wait_until("two lines on their way", |status| status.queue.n_open == 2);
+    rig.ask(&Request::Clear(Clear { source: None }));
+    rig.wait_idle();
+    let cleared = with(&rig, Outcome::Cleared);
+    assert!(
+        cleared.contains(&"one".to_owned()) && cleared.contains(&"two".to_owned()),
+        "{cleared:?}"
+    );
+    assert_eq!(rig.status().watch.files[0].unread_bytes, 0);
+}
+
+#[test]
 fn a_chat_says_who_says_what() {
     let rig = watched("format = \"chat\"\n");
     rig.append("a.log", "[12:03:44] <anna> hello\nbob: hi\nnobody in particular\n");

@@ -8,6 +8,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use tracing::warn;
+
 use super::super::continuity::{FileId, Mark};
 use super::super::regular::open_regular;
 use super::super::siblings::{self, Sibling, Unstable, Whereabouts};
@@ -42,6 +44,25 @@ enum Succession {
     Rewritten,
 }
 
+/// Why a look came to no end.
+enum Interrupted {
+    /// Something was renamed meanwhile: another look may do.
+    Unstable,
+    Io(io::Error),
+}
+
+impl From<Unstable> for Interrupted {
+    fn from(Unstable: Unstable) -> Self {
+        Self::Unstable
+    }
+}
+
+impl From<io::Error> for Interrupted {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
 impl Tail {
     /// Looks at the path: is it the same text, a continuation of it, or another one?
     ///
@@ -55,8 +76,10 @@ impl Tail {
             held.note_size(look.now);
         }
         for _ in 0..MAX_LOOKS {
-            if self.look_once(look)?.is_ok() {
-                return Ok(());
+            match self.look_once(look) {
+                Err(Interrupted::Unstable) => {}
+                Err(Interrupted::Io(error)) => return Err(error),
+                Ok(()) => return Ok(()),
             }
         }
         // Files are being rotated faster than we can look: we look again when the next event comes, or soon.
@@ -66,11 +89,11 @@ impl Tail {
         Ok(())
     }
 
-    fn look_once(&mut self, look: &Look<'_>) -> io::Result<Result<(), Unstable>> {
+    fn look_once(&mut self, look: &Look<'_>) -> Result<(), Interrupted> {
         let Some(file) = open_regular(&self.path)? else {
             self.gone_since.get_or_insert(look.now);
             self.candidate = None;
-            return Ok(Ok(()));
+            return Ok(());
         };
         let Some(held) = self.texts.back_mut() else {
             // A text that was let go and is back, or a new one: never one rewritten in place.
@@ -87,36 +110,41 @@ impl Tail {
             if held.text.is_rewritten(look.now) {
                 return self.rewritten_in_place(look);
             }
-            return Ok(Ok(()));
+            return Ok(());
         }
         self.follow_rewritten(look)?;
         match self.succession(&file, was_gone, look.now)? {
             Succession::SameText => self.reopen(file)?,
             Succession::Undecided => {}
             Succession::Rotated => {
+                let copy = self.moved_copy()?;
                 let text = self.at_start(file)?;
-                return self.succeed(text, look);
+                return self.succeed(text, copy, look);
             }
             Succession::Rewritten => {
                 // A text that was saved once more and then rotated away is beside the path with all that it had.
-                let was_rotated = self.moved_copy()?.is_some();
-                let text = if was_rotated { self.at_start(file) } else { self.rewritten(file) }?;
-                return self.succeed(text, look);
+                let copy = self.moved_copy()?;
+                let text = if copy.is_some() { self.at_start(file) } else { self.rewritten(file) }?;
+                return self.succeed(text, copy, look);
             }
         }
         self.gone_since = None;
-        Ok(Ok(()))
+        Ok(())
     }
 
-    /// Puts another text at the path. The one that was there is read to its end, and what came in between.
-    fn succeed(&mut self, text: Text, look: &Look<'_>) -> io::Result<Result<(), Unstable>> {
-        let (place, copy) = (self.place(), self.moved_copy()?);
-        let Some(held) = self.texts.back_mut() else { return Ok(Ok(())) };
+    /// Puts another text at the path. The one that was there is read to its end, in its copy where it has one, and what
+    /// came in between.
+    fn succeed(
+        &mut self,
+        text: Text,
+        copy: Option<Sibling>,
+        look: &Look<'_>,
+    ) -> Result<(), Interrupted> {
+        let place = self.place();
+        let Some(held) = self.texts.back_mut() else { return Ok(()) };
         let mark = held.text.mark();
         let old = copy.as_ref().map_or(Ok(held.text.id()), |copy| FileId::of(&copy.file))?;
-        let Ok(between) = siblings::rotated_between(&place, &mark, old, text.id()) else {
-            return Ok(Err(Unstable));
-        };
+        let between = siblings::rotated_between(&place, &mark, old, text.id())?;
         if let Some(copy) = copy {
             self.reopen(copy.file)?;
         }
@@ -126,7 +154,7 @@ impl Tail {
         self.hold_between(between, look);
         self.hold(text, None, look.now);
         self.gone_since = None;
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// A file that was written anew and then moved away, all before anybody looked, holds a text of its own between the
@@ -137,12 +165,11 @@ impl Tail {
         if held.is_deleted() || mark.is_in(held.text.file())? {
             return Ok(());
         }
-        let file = held.text.file().try_clone()?;
+        let text = self.rewritten(held.text.file().try_clone()?)?;
         self.texts.pop_back();
         if let Some(copy) = siblings::find_copy(&self.place(), &mark) {
-            self.hold_found(copy, mark.offset, look)?;
+            self.hold_found(copy, mark.offset, look);
         }
-        let text = self.rewritten(file)?;
         self.hold(text, None, look.now);
         Ok(())
     }
@@ -211,37 +238,34 @@ impl Tail {
 
     /// Another text stands in the same file. Where a copy of the old one is beside it, it was rotated by copying, and
     /// the copy may hold lines that nobody has read.
-    fn rewritten_in_place(&mut self, look: &Look<'_>) -> io::Result<Result<(), Unstable>> {
+    fn rewritten_in_place(&mut self, look: &Look<'_>) -> Result<(), Interrupted> {
         let place = self.place();
-        let Some(held) = self.texts.back() else { return Ok(Ok(())) };
+        let Some(held) = self.texts.back() else { return Ok(()) };
         let (file, mark) = (held.text.file().try_clone()?, held.text.mark());
         let text = if let Some(copy) = siblings::find_copy(&place, &mark) {
             let (old, current) = (FileId::of(&copy.file)?, held.text.id());
-            let between = siblings::rotated_between(&place, &mark, old, current);
-            let Ok(between) = between else { return Ok(Err(Unstable)) };
+            let between = siblings::rotated_between(&place, &mark, old, current)?;
+            let text = self.at_start(file)?;
             self.texts.pop_back();
-            self.hold_found(copy, mark.offset, look)?;
+            self.hold_found(copy, mark.offset, look);
             self.hold_between(between, look);
-            self.at_start(file)
+            text
         } else {
+            let text = self.rewritten(file)?;
             self.texts.pop_back();
-            self.rewritten(file)
-        }?;
+            text
+        };
         self.hold(text, None, look.now);
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// Takes over a file that is at the path while no text is held: at the start, or when it appears.
-    pub(super) fn adopt(
-        &mut self,
-        file: File,
-        look: &Look<'_>,
-    ) -> io::Result<Result<(), Unstable>> {
+    fn adopt(&mut self, file: File, look: &Look<'_>) -> Result<(), Interrupted> {
         let was_let_go = self.next_generation > 0;
         let Some(newest) = self.resume.last().copied() else {
             let text = self.at_start(file)?;
             self.hold(text, None, look.now);
-            return Ok(Ok(()));
+            return Ok(());
         };
         let (current, place) = (FileId::of(&file)?, self.place());
         // At offset 0 nothing tells one text from another but the inode and the name.
@@ -250,8 +274,7 @@ impl Tail {
         let goes_on = newest.is_in(&file)?
             && (is_same_file
                 || (newest.offset > 0 && siblings::find_moved(&place, &newest).is_none()));
-        let mut marks = std::mem::take(&mut self.resume);
-        let resume = marks.clone();
+        let mut marks = self.resume.clone();
         if goes_on {
             marks.pop();
         }
@@ -269,16 +292,8 @@ impl Tail {
                 siblings::rotated_between(&place, mark, FileId::of(&last.file)?, current)
             }
             None => Ok(Vec::new()),
-        };
-        let Ok(between) = between else {
-            self.resume = resume;
-            return Ok(Err(Unstable));
-        };
+        }?;
         let is_rotation = !found.is_empty() || newest.offset == 0 || was_let_go;
-        for (sibling, offset, _) in found {
-            self.hold_found(sibling, offset, look)?;
-        }
-        self.hold_between(between, look);
         let text = if goes_on {
             Text::open_at(file, newest.offset, self.settings.max_line_bytes)
         } else if is_rotation {
@@ -286,8 +301,13 @@ impl Tail {
         } else {
             self.rewritten(file)
         }?;
+        self.resume.clear(); // nothing fails from here on
+        for (sibling, offset, _) in found {
+            self.hold_found(sibling, offset, look);
+        }
+        self.hold_between(between, look);
         self.hold(text, None, look.now);
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// Holds texts that nobody has seen while they were at the path.
@@ -300,33 +320,38 @@ impl Tail {
                 self.known.iter().any(|mark| mark.id == id && mark.offset > 0 && holds(mark))
             });
             if !is_known {
-                // What cannot be read now cannot be read later either: nobody looks at it again.
-                drop(self.hold_found(sibling, 0, look));
+                self.hold_found(sibling, 0, look);
             }
         }
     }
 
-    /// Holds a text that was found under another name.
-    fn hold_found(&mut self, sibling: Sibling, offset: u64, look: &Look<'_>) -> io::Result<()> {
+    /// Holds a text that was found under another name. One that cannot be read is passed over with a word: nobody looks
+    /// for it again.
+    fn hold_found(&mut self, sibling: Sibling, offset: u64, look: &Look<'_>) {
         if (look.is_taken)(&sibling.path) {
-            return Ok(());
+            return;
         }
-        let text = Text::open_at(sibling.file, offset, self.settings.max_line_bytes)?;
+        let text = match Text::open_at(sibling.file, offset, self.settings.max_line_bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                warn!(path = %sibling.path.display(), "what was rotated away cannot be read: {error}");
+                return;
+            }
+        };
         // Two marks may lead to the same text: a copy, and what it is a copy of.
         if let Some(idx) = self.texts.iter().position(|held| held.text.id() == text.id()) {
             let held = &mut self.texts[idx];
-            if held.text.mark().is_in(held.text.file())? {
+            if held.text.mark().is_in(held.text.file()).unwrap_or(false) {
                 if held.text.offset() < offset {
                     held.text = text;
                     self.jumps.push(Jump { generation: held.generation, mark: held.text.mark() });
                 }
-                return Ok(());
+                return;
             }
             // The place of an old copy was used again.
             self.texts.remove(idx);
         }
         self.hold(text, Some(look.now + RETIRED_FOR), look.now);
-        Ok(())
     }
 
     /// Where the file really is: behind a link, its old texts are beside the target.

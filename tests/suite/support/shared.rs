@@ -22,6 +22,12 @@ pub(crate) fn missing(what: &str) {
     eprintln!("SKIPPED: {what}; `sh packaging/test.sh` installs it");
 }
 
+/// This machine cannot do what a test needs, whatever is installed.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests should know")]
+pub(crate) fn impossible(what: &str) {
+    eprintln!("SKIPPED: {what}");
+}
+
 /// A tool that lies beside the repository, with what was measured of speech and sound.
 pub(crate) fn tool(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/tools").join(name);
