@@ -24,7 +24,6 @@ pub mod text;
 pub mod watched;
 pub mod words;
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -63,11 +62,32 @@ pub type FileKey = u64;
 
 /// What a line's ticket sends back.
 struct Settled {
+    origin: Origin,
+    report: Report,
+}
+
+/// Which line it was.
+#[derive(Clone, Copy)]
+struct Origin {
     file: FileKey,
-    number: LineNumber,
+    /// `None` where it was settled when it was read.
+    number: Option<LineNumber>,
     /// It was given out to be said.
     was_given_out: bool,
-    report: Report,
+}
+
+impl Origin {
+    fn given_out(file: FileKey, number: LineNumber) -> Self {
+        Self { file, number: Some(number), was_given_out: true }
+    }
+
+    fn held_back(file: FileKey, number: LineNumber) -> Self {
+        Self { file, number: Some(number), was_given_out: false }
+    }
+
+    fn settled(file: FileKey) -> Self {
+        Self { file, number: None, was_given_out: false }
+    }
 }
 
 /// The thread's state.
@@ -90,8 +110,6 @@ pub struct Watch {
     save_problem: Option<String>,
     /// When the files' status is to be published at the latest.
     publish_by: Option<Instant>,
-    /// Removed files with lines on their way: their bookmarks are kept until the last outcome.
-    leaving: BTreeMap<FileKey, Watched>,
     /// The file that the last sweep ended with.
     swept: Option<FileKey>,
     /// A turn ended before everything was read.
@@ -128,7 +146,6 @@ impl Watch {
             block: Vec::new(),
             save_problem: None,
             publish_by: None,
-            leaving: BTreeMap::new(),
             swept: None,
             has_more: false,
         };
@@ -188,7 +205,7 @@ impl Watch {
         select.recv(&self.stop);
         if let Some(intake) = &self.intake {
             for backlog in &self.backlogs {
-                if let Some((_, _, utterance)) = &backlog.pending {
+                if let Some(utterance) = backlog.outgoing.front() {
                     select.send(intake.lane(utterance.lane));
                 }
             }
@@ -225,17 +242,19 @@ impl Watch {
         if settled.is_empty() {
             return;
         }
-        for Settled { file, number, was_given_out, report } in settled {
-            let watched = self.roster.get_mut(*file).or_else(|| self.leaving.get_mut(file));
-            let Some(watched) = watched else { continue };
-            if *was_given_out {
+        for Settled { origin, report } in settled {
+            let Some(watched) = self.roster.settling(origin.file) else { continue };
+            if origin.was_given_out {
                 watched.end();
             }
-            if report.outcome.settles() && watched.settle(*number) {
+            if report.outcome.settles() {
+                if let Some(number) = origin.number {
+                    watched.settle(number);
+                }
                 self.bookmarks.set(watched.path(), watched.marks());
             }
         }
-        self.leaving.retain(|_, file| !file.is_settled());
+        self.roster.forget_settled();
         self.save();
         // Whoever waits for the last outcome finds the files' status as it is then.
         if self.roster.files().all(Watched::is_settled) {

@@ -55,8 +55,9 @@ impl Filter {
             && !self.exclude.as_ref().is_some_and(|exclude| is_match(exclude, line))
     }
 
-    /// Finds the first wanted line, without its newline, among complete lines.
-    pub fn next_wanted(&self, lines: &[u8]) -> Option<Range<usize>> {
+    /// Finds the first wanted line, without its newline, among complete lines. Of a longer line than `max_line_bytes`
+    /// only the beginning counts.
+    pub fn next_wanted(&self, lines: &[u8], max_line_bytes: usize) -> Option<Range<usize>> {
         let mut from = 0;
         while from < lines.len() {
             // A candidate may turn out to be none; whoever looks for nothing takes each line in turn.
@@ -64,8 +65,12 @@ impl Filter {
                 Some(include) => from + candidate(include, &lines[from..])?,
                 None => from,
             };
+            if at >= lines.len() {
+                return None; // a match of nothing, behind the last line
+            }
             let line = line_around(lines, at);
-            if self.wants(&lines[line.clone()]) {
+            let kept = line.start..line.end.min(line.start.saturating_add(max_line_bytes));
+            if self.wants(&lines[kept]) {
                 return Some(line);
             }
             from = line.end + 1;
@@ -118,7 +123,7 @@ mod tests {
 
     fn wanted(filter: &Filter, mut lines: &str) -> Vec<String> {
         let mut found = Vec::new();
-        while let Some(line) = filter.next_wanted(lines.as_bytes()) {
+        while let Some(line) = filter.next_wanted(lines.as_bytes(), 100) {
             found.push(lines.get(line.clone()).unwrap().to_owned());
             lines = lines.get(line.end + 1..).unwrap_or_default();
         }
@@ -145,6 +150,20 @@ mod tests {
             assert_eq!(one_by_one, expected, "{include:?} {exclude:?}, line by line");
         }
         assert!(filter(&[], &[]).is_open());
+    }
+
+    #[test]
+    fn behind_the_last_line_there_is_none() {
+        for pattern in ["^$", "^(ERROR.*)?$"] {
+            assert_eq!(filter(&[pattern], &[]).next_wanted(b"one\ntwo\n", 100), None, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn of_a_long_line_only_the_beginning_counts() {
+        let lines = b"a long line with ERROR behind the cut\nERROR\n";
+        assert_eq!(filter(&["ERROR"], &[]).next_wanted(lines, 10), Some(38..43));
+        assert_eq!(filter(&[], &["ERROR"]).next_wanted(lines, 10), Some(0..37));
     }
 
     #[test]

@@ -5,7 +5,6 @@
 use std::collections::VecDeque;
 
 use super::FileKey;
-use super::run::LineNumber;
 use crate::speech::Utterance;
 
 /// More changes between files than this while nothing is read: their order among each other is given up, no line is.
@@ -14,8 +13,9 @@ const MAX_STRETCHES: usize = 1_024;
 /// What is to be read, and the line that waits for room in the queue.
 #[derive(Debug, Default)]
 pub struct Backlog {
-    /// A line that was taken out of its file and does not fit into the queue yet.
-    pub pending: Option<(FileKey, LineNumber, Utterance)>,
+    /// Lines that were taken out of their files and do not fit into the queue yet: one, and what was held back of files
+    /// that are watched no longer.
+    pub outgoing: VecDeque<Utterance>,
     stretches: VecDeque<Stretch>,
 }
 
@@ -69,7 +69,7 @@ impl Backlog {
 
     /// How many stretches are still to be read, the line that waits included.
     pub fn n_files(&self) -> usize {
-        self.stretches.len() + usize::from(self.pending.is_some())
+        self.stretches.len() + self.outgoing.len()
     }
 }
 

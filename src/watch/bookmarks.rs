@@ -35,8 +35,9 @@ enum StateRef<'a> {
     V1 { files: &'a BTreeMap<String, Vec<Mark>> },
 }
 
-/// More paths than this were not watched by one person: paths that are gone are forgotten then.
-const MAX_FILES: usize = 10_000;
+/// Of more paths than this, those that are gone are forgotten: all of them are written for each line, a few hundred
+/// kilobytes for so many.
+const MAX_FILES: usize = 2_048;
 
 /// How often the file is made durable at most.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
@@ -46,6 +47,8 @@ const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Bookmarks {
     file: PathBuf,
     files: BTreeMap<String, Vec<Mark>>,
+    /// With so many paths it is time to forget some.
+    prune_at: usize,
     is_changed: bool,
     syncer: Option<Syncer>,
 }
@@ -71,20 +74,28 @@ impl Bookmarks {
             }
             Err(error) => Err(error),
         };
-        let mut files = match read {
+        let files = match read {
             Ok(State::V1 { files }) => files,
             Err(error) => {
                 set_aside(&file, &error);
                 BTreeMap::new()
             }
         };
-        if files.len() > MAX_FILES {
-            files.retain(|path, _| Path::new(path).exists());
-        }
         let (written, to_sync) = bounded(1); // a second note would say nothing new
         let path = file.clone();
         let thread = spawn_named("bookmark-sync", move || sync_when_written(&path, &to_sync))?;
-        Ok(Self { file, files, is_changed: false, syncer: Some(Syncer { written, thread }) })
+        let syncer = Some(Syncer { written, thread });
+        let mut bookmarks = Self { file, files, prune_at: MAX_FILES, is_changed: false, syncer };
+        bookmarks.prune();
+        Ok(bookmarks)
+    }
+
+    /// Forgets paths that are gone where there are too many. Those that are there stay, however many.
+    fn prune(&mut self) {
+        if self.files.len() > self.prune_at {
+            self.files.retain(|path, _| Path::new(path).exists());
+            self.prune_at = MAX_FILES.max(2 * self.files.len());
+        }
     }
 
     /// The marks of a path, the newest last.
@@ -103,6 +114,7 @@ impl Bookmarks {
         if self.files.get(&key) != Some(&marks) {
             self.files.insert(key, marks);
             self.is_changed = true;
+            self.prune();
         }
     }
 

@@ -6,7 +6,8 @@ use std::time::Instant;
 use crossbeam_channel::{TryRecvError, never};
 use tracing::info;
 
-use super::{FileKey, Watch};
+use super::watched::Spoken;
+use super::{FileKey, Origin, Watch};
 use crate::config::WatchConfig;
 use crate::speech::Outcome;
 
@@ -39,7 +40,7 @@ impl Watch {
             };
             match command {
                 WatchCommand::Add(config, reply) => reply(self.add(config, now)),
-                WatchCommand::Remove(path, reply) => reply(self.remove(&path)),
+                WatchCommand::Remove(path, reply) => reply(self.remove(&path, now)),
                 WatchCommand::Look(reply) => {
                     self.look_at_everything(now);
                     self.read_on();
@@ -65,8 +66,8 @@ impl Watch {
             if n_bytes > 0 {
                 info!(path = %file.path().display(), n_bytes, "cleared unread");
             }
-            for spoken in held_back {
-                self.pass_over(*key, spoken, Outcome::Cleared, None, now);
+            for Spoken { order, number, .. } in held_back {
+                self.pass_over(order, Origin::held_back(*key, number), Outcome::Cleared, None, now);
             }
         }
         self.note_all(&cleared);
@@ -77,14 +78,7 @@ impl Watch {
 
     fn add(&mut self, config: WatchConfig, now: Instant) -> Result<Vec<PathBuf>, String> {
         let path = config.path.clone();
-        let left = self.leaving.iter().find(|(_, file)| file.path() == path).map(|(key, _)| *key);
-        let added = match left.and_then(|key| Some((key, self.leaving.remove(&key)?))) {
-            Some((key, file)) => {
-                self.roster.take_back(key, file, config);
-                vec![key]
-            }
-            None => self.roster.add(config, &self.bookmarks, now)?,
-        };
+        let added = self.roster.add(config, &self.bookmarks, now)?;
         self.note_all(&added);
         self.save();
         self.publish();
@@ -102,16 +96,20 @@ impl Watch {
         files.map(|file| file.path().to_path_buf()).collect()
     }
 
-    /// Its files' bookmarks stay, for the day they are watched again. What is on its way is spoken.
-    fn remove(&mut self, path: &Path) -> Result<Vec<PathBuf>, String> {
+    /// Its files' bookmarks stay, for the day they are watched again. What is on its way is spoken, and what was held back.
+    fn remove(&mut self, path: &Path, now: Instant) -> Result<Vec<PathBuf>, String> {
         let removed = self.roster.remove(path)?;
-        let paths = removed.values().map(|file| file.path().to_path_buf()).collect();
-        for backlog in &mut self.backlogs {
-            if backlog.pending.as_ref().is_some_and(|(file, ..)| removed.contains_key(file)) {
-                backlog.pending = None; // its ticket reports it as abandoned
+        let mut paths = Vec::new();
+        for key in removed {
+            let Some(file) = self.roster.settling(key) else { continue };
+            paths.push(file.path().to_path_buf());
+            let (lane, held_back) = (file.lane(), file.give_out_held_back());
+            for Spoken { order, number, .. } in held_back {
+                let utterance = self.utterance(order, Origin::given_out(key, number), now);
+                self.backlogs[Self::backlog_idx(lane)].outgoing.extend(utterance);
             }
         }
-        self.leaving.extend(removed.into_iter().filter(|(_, file)| !file.is_settled()));
+        self.roster.forget_settled();
         self.publish();
         Ok(paths)
     }

@@ -12,31 +12,20 @@ pub struct Fold {
     held: Option<(Spoken, u64)>,
 }
 
-/// What becomes of a line that was offered.
-#[derive(Debug)]
-pub enum Offered {
-    /// It is held back.
-    Held,
-    /// It is told with the one that is held back.
-    Folded(Spoken),
-    /// It is held back in place of this one, which is to be said now.
-    Replaced(Spoken),
-}
-
 impl Fold {
-    /// Offers the next line.
-    pub fn offer(&mut self, spoken: Spoken) -> Offered {
-        match &mut self.held {
-            Some((held, n_times)) if held.words() == spoken.words() => {
-                *n_times += 1;
-                Offered::Folded(spoken)
-            }
-            Some(_) | None => {
-                let before = self.release();
-                self.held = Some((spoken, 1));
-                before.map_or(Offered::Held, Offered::Replaced)
-            }
-        }
+    /// Whether these words are told with the line that is held back; it counts them then.
+    pub fn takes(&mut self, words: &str) -> bool {
+        let Some((held, n_times)) = &mut self.held else { return false };
+        let is_equal = held.words() == words;
+        *n_times += u64::from(is_equal);
+        is_equal
+    }
+
+    /// Holds the next line back. Returns the one before it, which is to be said now.
+    pub fn hold(&mut self, spoken: Spoken) -> Option<Spoken> {
+        let before = self.release();
+        self.held = Some((spoken, 1));
+        before
     }
 
     /// Gives the line out that is held back, as it is to be told.

@@ -152,7 +152,10 @@ impl Hints {
         let mut missed = false;
         for directory in &directories {
             let Some(id) = id_of(directory) else {
-                self.armed.remove(directory);
+                if self.armed.remove(directory).is_some() {
+                    // It may live on under another name, and would be told of under this one.
+                    let _gone_with_it = watcher.unwatch(directory);
+                }
                 continue;
             };
             match self.armed.get(directory) {

@@ -14,11 +14,16 @@ const MATCHING: glob::MatchOptions = glob::MatchOptions {
     require_literal_leading_dot: true,
 };
 
+/// How many files beyond the limit are known by name: whoever has more of them has other worries.
+const MAX_BEYOND: usize = 10_000;
+
 /// The part of a pattern in front of its first wildcard, and the files that match.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Expanded {
     /// The files, sorted; a plain path is there even if no file is.
     pub files: Vec<PathBuf>,
+    /// Some more that match and are beyond the limit.
+    pub beyond: Vec<PathBuf>,
     /// Why a pattern could not be followed.
     pub problem: Option<String>,
 }
@@ -26,20 +31,23 @@ pub struct Expanded {
 /// Finds the files of a configured path, at most `limit` of them.
 pub fn expand(path: &Path, limit: usize) -> Expanded {
     let Some(pattern) = path.to_str().filter(|path| is_pattern(path)) else {
-        return Expanded { files: vec![path.to_path_buf()], problem: None };
+        return Expanded { files: vec![path.to_path_buf()], beyond: Vec::new(), problem: None };
     };
     let matches = match glob::glob_with(pattern, MATCHING) {
         Ok(matches) => matches,
-        Err(error) => return Expanded { files: Vec::new(), problem: Some(error.to_string()) },
+        Err(error) => {
+            let problem = Some(error.to_string());
+            return Expanded { files: Vec::new(), beyond: Vec::new(), problem };
+        }
     };
     // An unreadable directory hides its files, not the others.
-    let mut files: Vec<PathBuf> =
-        matches.flatten().filter(|path| path.is_file()).take(limit + 1).collect();
-    let problem = (files.len() > limit).then(|| {
+    let mut matches = matches.flatten().filter(|path| path.is_file());
+    let files: Vec<_> = matches.by_ref().take(limit).collect();
+    let beyond: Vec<_> = matches.take(MAX_BEYOND).collect();
+    let problem = (!beyond.is_empty()).then(|| {
         format!("more than {limit} files match; raise limits.max_files or narrow the pattern")
     });
-    files.truncate(limit);
-    Expanded { files, problem }
+    Expanded { files, beyond, problem }
 }
 
 /// Whether a configured path or pattern is about that file.
@@ -52,22 +60,21 @@ pub fn is_about(configured: &Path, file: &Path) -> bool {
 /// A pattern, compiled for the names that events tell of.
 #[derive(Debug, Clone)]
 pub struct Pattern {
-    glob: glob::Pattern,
-    /// Its directory has a wildcard as well: a new directory may bring files that match.
-    is_deep: bool,
+    /// The pattern, and those of its directories that have a wildcard as well: a new directory may bring files that match.
+    globs: Vec<glob::Pattern>,
 }
 
 impl Pattern {
     /// The pattern in a configured path; `None` where it is a plain one.
     pub fn of(path: &Path) -> Option<Self> {
-        let text = path.to_str().filter(|path| is_pattern(path))?;
-        let is_deep = path.parent().and_then(Path::to_str).is_some_and(is_pattern);
-        Some(Self { glob: glob::Pattern::new(text).ok()?, is_deep })
+        let patterns = path.ancestors().map_while(|it| it.to_str().filter(|it| is_pattern(it)));
+        let globs: Vec<_> = patterns.filter_map(|it| glob::Pattern::new(it).ok()).collect();
+        (!globs.is_empty()).then_some(Self { globs })
     }
 
     /// Whether a name that came or went may change what matches.
     pub fn is_concerned(&self, path: &Path) -> bool {
-        self.is_deep || self.glob.matches_path_with(path, MATCHING)
+        self.globs.iter().any(|glob| glob.matches_path_with(path, MATCHING))
     }
 }
 

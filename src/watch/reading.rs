@@ -3,17 +3,14 @@
 use std::time::{Instant, SystemTime};
 
 use super::backlog::Backlog;
-use super::run::LineNumber;
 use super::watched::{Spoken, Taken};
-use super::{FileKey, Settled, Watch};
+use super::{FileKey, Origin, Settled, Watch};
 use crate::clock;
+use crate::queue::Order;
 use crate::speech::{Lane, Outcome, Report, Utterance};
 
 /// Lines read before others have their turn.
 const LINES_PER_TURN: usize = 256;
-
-/// A line that is to be said.
-type Pending = (FileKey, LineNumber, Utterance);
 
 impl Watch {
     /// Fills the queue from the files, in the order in which their bytes appeared, until it is full, all is read, or
@@ -27,15 +24,11 @@ impl Watch {
                     self.has_more = true;
                     break;
                 }
-                if self.backlogs[idx].pending.is_none() {
-                    self.backlogs[idx].pending = self.next_utterance(idx, now);
-                }
-                let Some((file, number, utterance)) = self.backlogs[idx].pending.take() else {
-                    break;
-                };
-                let Some(intake) = &self.intake else { break };
+                let waiting = self.backlogs[idx].outgoing.pop_front();
+                let next = waiting.or_else(|| self.next_utterance(idx, now));
+                let (Some(utterance), Some(intake)) = (next, &self.intake) else { break };
                 if let Err(full) = intake.try_send(utterance) {
-                    self.backlogs[idx].pending = Some((file, number, *full));
+                    self.backlogs[idx].outgoing.push_front(*full);
                     break;
                 }
             }
@@ -45,7 +38,7 @@ impl Watch {
         self.board.modify(|status| status.watch.n_unread_files = n_unread);
     }
 
-    fn next_utterance(&mut self, backlog_idx: usize, now: Instant) -> Option<Pending> {
+    fn next_utterance(&mut self, backlog_idx: usize, now: Instant) -> Option<Utterance> {
         let mut n_passed_over = 0;
         while let Some(file) = self.backlogs[backlog_idx].front() {
             let backlog = &mut self.backlogs[backlog_idx];
@@ -60,13 +53,11 @@ impl Watch {
                 backlog.note(file, n_taken, n_unread); // a rewrite may have made more of it
             }
             match taken {
-                Taken::Line(spoken) => {
-                    let number = spoken.number;
-                    let utterance = self.utterance(file, spoken, true, now)?;
-                    return Some((file, number, utterance));
+                Taken::Line(Spoken { order, number, .. }) => {
+                    return self.utterance(order, Origin::given_out(file, number), now);
                 }
-                Taken::PassedOver(spoken, outcome, reason) => {
-                    self.pass_over(file, spoken, outcome, Some(reason), now);
+                Taken::PassedOver(order, outcome, reason) => {
+                    self.pass_over(order, Origin::settled(file), outcome, Some(reason), now);
                     n_passed_over += 1;
                     if n_passed_over == LINES_PER_TURN {
                         self.has_more = true;
@@ -87,32 +78,30 @@ impl Watch {
     /// Gives a line its outcome without its being said.
     pub(super) fn pass_over(
         &mut self,
-        file: FileKey,
-        spoken: Spoken,
+        order: Order,
+        origin: Origin,
         outcome: Outcome,
         reason: Option<String>,
         now: Instant,
     ) {
-        let Some(mut utterance) = self.utterance(file, spoken, false, now) else { return };
+        let Some(mut utterance) = self.utterance(order, origin, now) else { return };
         utterance.ticket.report_mut().reason = reason;
         utterance.ticket.resolve(outcome, SystemTime::now());
     }
 
     /// Makes an utterance of a line, whose outcome comes back to this thread; `None` once nothing more is to be said.
-    fn utterance(
+    pub(super) fn utterance(
         &self,
-        file: FileKey,
-        spoken: Spoken,
-        was_given_out: bool,
+        order: Order,
+        origin: Origin,
         now: Instant,
     ) -> Option<Utterance> {
         let (intake, to_outcomes) = (self.intake.as_ref()?, self.to_outcomes.clone()?);
-        let number = spoken.number;
         let deliver = Box::new(move |report: Report| {
             // The thread outlives its tickets; were it gone, nobody would be left to tell.
-            let _thread_is_gone = to_outcomes.send(Settled { file, number, was_given_out, report });
+            let _thread_is_gone = to_outcomes.send(Settled { origin, report });
         });
-        Some(intake.utterance(spoken.order, now, deliver))
+        Some(intake.utterance(order, now, deliver))
     }
 
     /// Notes what looking at files has found: where they stand, and what is to be read.
@@ -129,10 +118,13 @@ impl Watch {
     fn note_unread(&mut self, key: FileKey) {
         let Some(file) = self.roster.get(key) else { return };
         let (n_taken, n_unread) = file.progress();
-        let idx = match file.lane() {
+        self.backlogs[Self::backlog_idx(file.lane())].note(key, n_taken, n_unread);
+    }
+
+    pub(super) fn backlog_idx(lane: Lane) -> usize {
+        match lane {
             Lane::Ordinary => 0,
             Lane::Important => 1,
-        };
-        self.backlogs[idx].note(key, n_taken, n_unread);
+        }
     }
 }

@@ -3,13 +3,14 @@
 //! Knows nothing of the queue or of outcomes.
 
 mod arming;
+mod finding;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::FileKey;
 use super::bookmarks::Bookmarks;
@@ -26,6 +27,8 @@ pub struct Roster {
     defaults: Defaults,
     max_files: usize,
     files: BTreeMap<FileKey, Watched>,
+    /// Removed files with lines on their way: their bookmarks are kept until the last outcome.
+    leaving: BTreeMap<FileKey, Watched>,
     /// Every path whose events are about a file: its own, and where it is a link, those it leads over.
     by_path: HashMap<PathBuf, FileKey>,
     next_key: FileKey,
@@ -39,6 +42,8 @@ pub struct Roster {
     over_limit: HashSet<PathBuf>,
     /// Where reading of rotated texts ended: a pattern may find them under their new names.
     ended: VecDeque<Mark>,
+    /// Files that were found and cannot be begun yet may be begun now, or soon.
+    find_again: bool,
 }
 
 /// How many rotated texts are remembered: as many as files are watched by default.
@@ -58,6 +63,7 @@ impl Roster {
             },
             max_files: config.limits.max_files,
             files: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             by_path: HashMap::new(),
             next_key: 0,
             hints: Hints::start(),
@@ -66,111 +72,24 @@ impl Roster {
             pattern_directories: BTreeMap::new(),
             over_limit: HashSet::new(),
             ended: VecDeque::new(),
+            find_again: false,
         }
-    }
-
-    /// Expands the patterns, and begins to watch what is new.
-    pub fn find(&mut self, appearance: Appearance, bookmarks: &Bookmarks, now: Instant) {
-        /// Each time something came while directories were being armed.
-        const MAX_ROUNDS: usize = 4;
-        let mut appearance = appearance;
-        for _ in 0..MAX_ROUNDS {
-            let has_found = self.find_once(appearance, bookmarks, now);
-            if !(has_found || self.hints.is_outdated()) || !self.arm() {
-                return;
-            }
-            // Something may have been written, or have come, between the first look and the arming.
-            for key in self.keys() {
-                self.look(key, false, now);
-            }
-            appearance = Appearance::Later;
-        }
-    }
-
-    /// Returns whether there is a file that is new.
-    fn find_once(&mut self, appearance: Appearance, bookmarks: &Bookmarks, now: Instant) -> bool {
-        // Before the directories are read: what comes in between is found at the next look.
-        self.pattern_directories = self.pattern_directories_now();
-        let (mut problem, before) = (None, self.next_key);
-        for config in self.configs.clone() {
-            let expanded = places::expand(&config.path, self.max_files);
-            problem = problem.or(expanded.problem);
-            for path in expanded.files {
-                if self.by_path.contains_key(&path) {
-                    continue;
-                }
-                if self.files.len() >= self.max_files {
-                    problem =
-                        Some(format!("more than {} files; raise limits.max_files", self.max_files));
-                    break;
-                }
-                let was_there = self.over_limit.remove(&path);
-                let appearance = if was_there { Appearance::AtStart } else { appearance };
-                self.begin(path, config.clone(), appearance, bookmarks, now);
-            }
-        }
-        if problem != self.pattern_problem {
-            if let Some(problem) = &problem {
-                warn!("{problem}");
-            }
-            self.pattern_problem = problem;
-        }
-        self.next_key > before || self.hints.lacks(self.pattern_directories.keys())
-    }
-
-    fn begin(
-        &mut self,
-        path: PathBuf,
-        config: WatchConfig,
-        appearance: Appearance,
-        bookmarks: &Bookmarks,
-        now: Instant,
-    ) {
-        let Some(known) = self.known_marks(&path, bookmarks) else { return };
-        let defaults = self.defaults.clone();
-        let by_path = &self.by_path;
-        let is_taken = |other: &Path| by_path.contains_key(other);
-        let look = Look { now, was_removed: false, is_taken: &is_taken };
-        let file = Watched::begin(path.clone(), config, defaults, known, appearance, &look);
-        if let Some(problem) = file.problem() {
-            warn!(path = %path.display(), "cannot be watched: {problem}");
-        } else {
-            info!(path = %path.display(), "watching");
-        }
-        let key = self.next_key;
-        self.next_key += 1;
-        self.by_path.insert(path, key);
-        self.files.insert(key, file);
-    }
-
-    /// Where a file was left, under this name or under another one that it had before. `None` while it is still read
-    /// under the other one.
-    fn known_marks(&self, path: &Path, bookmarks: &Bookmarks) -> Option<Vec<Mark>> {
-        let own = bookmarks.of(path);
-        let Ok(metadata) = std::fs::metadata(path) else { return Some(own) };
-        let id = FileId::of_metadata(&metadata);
-        if self.files().any(|file| file.holds(id)) {
-            return None;
-        }
-        let is_it = |mark: &Mark| {
-            let holds = || File::open(path).and_then(|file| mark.is_in(&file)).unwrap_or(false);
-            mark.offset > 0 && holds()
-        };
-        if own.last().is_some_and(is_it) {
-            return Some(own);
-        }
-        let elsewhere = self.ended.iter().rev().chain(bookmarks.marks_in(id));
-        let moved = elsewhere.filter(|mark| mark.id == id).find(|mark| is_it(mark)).copied();
-        Some(moved.map_or(own, |mark| vec![mark]))
     }
 
     /// Looks at one file, and lets go of what was rotated away from it long ago.
     pub fn look(&mut self, key: FileKey, was_removed: bool, now: Instant) {
+        if self.is_read_elsewhere(key) {
+            return;
+        }
         let Some(file) = self.files.get_mut(&key) else { return };
         let before = file.problem().map(str::to_owned);
-        let by_path = &self.by_path;
-        let is_taken = |other: &Path| by_path.get(other).is_some_and(|other| *other != key);
-        file.look(&Look { now, was_removed, is_taken: &is_taken });
+        let (by_path, ended) = (&self.by_path, &self.ended);
+        file.look(&Look {
+            now,
+            was_removed,
+            is_taken: &|other| by_path.get(other).is_some_and(|other| *other != key),
+            read_elsewhere: &|file| read_up_to(ended, file),
+        });
         if let Some(problem) = file.problem().filter(|problem| Some(*problem) != before.as_deref())
         {
             warn!(path = %file.path().display(), "cannot be read: {problem}");
@@ -180,10 +99,20 @@ impl Roster {
         // A link may lead somewhere else now, of which nobody tells yet.
         let leads_elsewhere = path.is_symlink()
             && places::telling_paths(path).iter().any(|path| by_path.get(path) != Some(&key));
+        self.find_again |= !ended.is_empty();
         self.remember(ended);
         if leads_elsewhere && self.arm() {
             self.look(key, false, now);
         }
+    }
+
+    /// Whether what is at a path now is read under another name, as when names of a pattern are shifted: who reads it
+    /// reads it to its end, and then it is looked at here.
+    fn is_read_elsewhere(&self, key: FileKey) -> bool {
+        let Some(file) = self.files.get(&key) else { return false };
+        let Ok(metadata) = std::fs::metadata(file.path()) else { return false };
+        let id = FileId::of_metadata(&metadata);
+        !file.holds(id) && self.files.iter().any(|(other, it)| *other != key && it.holds(id))
     }
 
     fn remember(&mut self, ended: Vec<Mark>) {
@@ -231,33 +160,31 @@ impl Roster {
         // What another pattern finds at this very moment is new all the same.
         self.find(Appearance::Later, bookmarks, now);
         self.configs.push(config);
-        let before = self.next_key;
-        self.find(Appearance::AtStart, bookmarks, now);
+        let found = self.find(Appearance::AtStart, bookmarks, now);
         // A pattern wants its directory to be watched, whether there are files or not.
         self.arm();
         let is_plain = Pattern::of(&path).is_none();
-        let problem =
-            self.files.range(before..).find_map(|(_, file)| file.problem().map(str::to_owned));
-        if is_plain && let Some(problem) = problem {
-            self.forget(&path);
-            return Err(format!("`{}` cannot be watched: {problem}", path.display()));
+        if is_plain {
+            let problem = match self.key_of(&path).and_then(|key| self.get(key)) {
+                Some(file) => file.problem().map(|it| format!("cannot be watched: {it}")),
+                None if self.files.len() >= self.max_files => {
+                    Some(format!("is one file too many: limits.max_files is {}", self.max_files))
+                }
+                None => Some("is watched already, under another name".to_owned()),
+            };
+            if let Some(problem) = problem {
+                self.forget(&path);
+                return Err(format!("`{}` {problem}", path.display()));
+            }
         }
-        if is_plain && !self.by_path.contains_key(&path) {
-            self.forget(&path);
-            let limit = self.max_files;
-            return Err(format!(
-                "`{}` is one file too many: limits.max_files is {limit}",
-                path.display()
-            ));
-        }
-        Ok(self.files.range(before..).map(|(key, _)| *key).collect())
+        Ok(found)
     }
 
-    /// Removes a path or a pattern as it was added. Returns its files.
+    /// Removes a path or a pattern as it was added. Returns its files, which are leaving.
     ///
     /// # Errors
     /// Where it is not watched; says what is.
-    pub fn remove(&mut self, path: &Path) -> Result<BTreeMap<FileKey, Watched>, String> {
+    pub fn remove(&mut self, path: &Path) -> Result<Vec<FileKey>, String> {
         if self.configs.iter().any(|known| known.path == path) {
             return Ok(self.forget(path));
         }
@@ -267,29 +194,32 @@ impl Roster {
         Err(format!("`{}` is not watched; watched: {known}", path.display()))
     }
 
-    /// Drops a configured path, with the files that no other one is about.
-    pub fn forget(&mut self, path: &Path) -> BTreeMap<FileKey, Watched> {
+    /// Drops a configured path, with the files that no other one is about. Returns them.
+    pub fn forget(&mut self, path: &Path) -> Vec<FileKey> {
         self.configs.retain(|known| known.path != path);
         let configs = &self.configs;
         let is_wanted = |file: &Watched| {
             configs.iter().any(|config| places::is_about(&config.path, file.path()))
         };
         let files = std::mem::take(&mut self.files);
-        let (wanted, removed) = files.into_iter().partition(|(_, file)| is_wanted(file));
+        let (wanted, removed): (_, BTreeMap<_, _>) =
+            files.into_iter().partition(|(_, file)| is_wanted(file));
         self.files = wanted;
+        let keys = removed.keys().copied().collect();
+        self.leaving.extend(removed);
         self.pattern_directories = self.pattern_directories_now();
         self.arm();
-        removed
+        keys
     }
 
-    /// Watches a file again that was removed while lines of it are on their way.
-    pub fn take_back(&mut self, key: FileKey, file: Watched, config: WatchConfig) {
-        let path = file.path().to_path_buf();
-        self.configs.push(config);
-        self.files.insert(key, file);
-        self.by_path.insert(path, key);
-        self.pattern_directories = self.pattern_directories_now();
-        self.arm();
+    /// A file, leaving or not, of which a line has its outcome.
+    pub fn settling(&mut self, key: FileKey) -> Option<&mut Watched> {
+        self.files.get_mut(&key).or_else(|| self.leaving.get_mut(&key))
+    }
+
+    /// Lets go of removed files of which no line is on its way any more.
+    pub fn forget_settled(&mut self) {
+        self.leaving.retain(|_, file| !file.is_settled());
     }
 
     /// The events.
@@ -316,12 +246,12 @@ impl Roster {
         patterns.filter(is_unmatched).map(|config| config.path.display().to_string()).collect()
     }
 
-    /// One file.
+    /// A file that is watched.
     pub fn get(&self, key: FileKey) -> Option<&Watched> {
         self.files.get(&key)
     }
 
-    /// One file.
+    /// A file that is watched.
     pub fn get_mut(&mut self, key: FileKey) -> Option<&mut Watched> {
         self.files.get_mut(&key)
     }
@@ -358,4 +288,11 @@ impl Roster {
     pub fn keys(&self) -> Vec<FileKey> {
         self.files.keys().copied().collect()
     }
+}
+
+/// How far a file was read under a name that it had before.
+fn read_up_to(ended: &VecDeque<Mark>, file: &File) -> u64 {
+    let Ok(id) = FileId::of(file) else { return 0 };
+    let mut its = ended.iter().rev().filter(|mark| mark.id == id && mark.offset > 0);
+    its.find(|mark| mark.is_in(file).unwrap_or(false)).map_or(0, |mark| mark.offset)
 }

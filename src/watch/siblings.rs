@@ -9,6 +9,8 @@ use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use tracing::warn;
+
 use super::continuity::{FileId, Mark, modified_ns};
 use super::regular::open_regular;
 
@@ -154,10 +156,15 @@ pub fn rotated_between(
     family
         .into_iter()
         .filter(|(its, other)| is_after(its) && is_young(other))
-        .map(|(_, other)| {
-            let file = open_regular(&other.path).ok().flatten().ok_or(Unstable)?;
-            let is_it = FileId::of(&file).is_ok_and(|id| id == other.id);
-            is_it.then_some(Sibling { file, path: other.path }).ok_or(Unstable)
+        .filter_map(|(_, other)| match open_regular(&other.path) {
+            Ok(Some(file)) if FileId::of(&file).is_ok_and(|id| id == other.id) => {
+                Some(Ok(Sibling { file, path: other.path }))
+            }
+            Ok(_) => Some(Err(Unstable)),
+            Err(error) => {
+                warn!(path = %other.path.display(), "what was rotated away cannot be read: {error}");
+                None
+            }
         })
         .collect()
 }
@@ -232,6 +239,12 @@ fn related(path: &Path) -> impl Iterator<Item = Related> {
 fn entries(path: &Path) -> impl Iterator<Item = std::fs::DirEntry> {
     let directory = path.parent().and_then(|parent| std::fs::read_dir(parent).ok());
     directory.into_iter().flatten().take(MAX_ENTRIES).flatten()
+}
+
+/// Whether a path is beside another one, with a name that was made from the other's.
+pub fn is_made_of(path: &Path, other: &Path) -> bool {
+    path.parent() == other.parent()
+        && other.file_name().is_some_and(|name| rest_of_name(path, name).is_some())
 }
 
 /// Whether a name is one that editors give to what they replace.

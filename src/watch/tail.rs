@@ -4,20 +4,25 @@
 //! by looking at the disk.
 
 mod held;
+mod likeness;
 mod scouting;
 mod succession;
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tracing::warn;
 
 use super::continuity::{FileId, Mark};
 use super::regular::open_regular;
 use super::text::{Found, RawLine, Text};
 use crate::config::{Filter, OnRewrite};
 use held::Held;
+pub use likeness::Likeness;
 pub use scouting::Segment;
 use succession::Candidate;
 
@@ -28,9 +33,8 @@ const RETIRED_FOR: Duration = Duration::from_secs(5);
 /// How often such a text is looked at: nothing tells of it under its new name.
 const POLL_RETIRED: Duration = Duration::from_millis(250);
 
-/// How many rotated texts are held open at once, unread ones included: more rotations than this while nobody listens
-/// are a program gone wild.
-const MAX_RETIRED: usize = 32;
+/// How many rotated texts are held open at once, unread ones included: a week of hourly rotations while nobody listens.
+const MAX_RETIRED: usize = 168;
 
 /// Counts the texts that one path has had.
 pub type Generation = u64;
@@ -86,6 +90,8 @@ pub struct Look<'a> {
     pub was_removed: bool,
     /// Whether a file is watched under that name by somebody else, who reads it then.
     pub is_taken: &'a dyn Fn(&Path) -> bool,
+    /// How far a file was read under another name, in bytes.
+    pub read_elsewhere: &'a dyn Fn(&File) -> u64,
 }
 
 /// The reader of one path.
@@ -107,6 +113,8 @@ pub struct Tail {
     known: VecDeque<Mark>,
     polled_at: Option<Instant>,
     jumps: Vec<Jump>,
+    /// Bytes that reading has moved over, in all texts.
+    n_passed: u64,
 }
 
 /// What [`Tail::next_line`] found.
@@ -144,6 +152,7 @@ impl Tail {
             known: VecDeque::new(),
             polled_at: None,
             jumps: Vec::new(),
+            n_passed: 0,
         };
         match open_regular(&tail.path)? {
             Some(file) if tail.resume.is_empty() && begin == Begin::AtEnd => {
@@ -161,9 +170,21 @@ impl Tail {
     /// # Errors
     /// Where the file cannot be read.
     pub fn next_line(&mut self, block: &mut Vec<u8>, now: Instant) -> io::Result<Next> {
+        let filter = &self.settings.filter;
         let mut idx = 0;
         while let Some(held) = self.texts.get_mut(idx) {
-            let found = held.text.next_line(&self.settings.filter, block, now)?;
+            let before = held.text.offset();
+            let found = match held.text.next_line(filter, block, now) {
+                // On a network a file that others have deleted cannot be read any more.
+                Err(error) if held.retired_until.is_some() => {
+                    let path = self.path.display();
+                    warn!(%path, "what was rotated away cannot be read to its end: {error}");
+                    self.texts.remove(idx);
+                    continue;
+                }
+                found => found?,
+            };
+            self.n_passed += held.text.offset().saturating_sub(before);
             if !matches!(found, Found::Line(_)) && held.text.take_passed() {
                 self.jumps.push(Jump { generation: held.generation, mark: held.text.mark() });
             }
@@ -171,12 +192,17 @@ impl Tail {
                 Found::Line(raw) => return Ok(Next::Line(held.line(raw))),
                 Found::More => return Ok(Next::More),
                 Found::End => {
-                    held.ended_at = held.text.size().ok();
-                    if held.is_unfinished_due(self.settings.hold_partial, now)
-                        && let Some(raw) = held.text.take_unfinished()
-                        && self.settings.filter.wants(&raw.bytes)
-                    {
-                        return Ok(Next::Line(held.line(raw)));
+                    held.ended_at = held.text.read_to();
+                    if held.is_unfinished_due(self.settings.hold_partial, now) {
+                        let before = held.text.offset();
+                        let taken = held.text.take_unfinished(filter);
+                        if taken.is_none() && held.is_let_go(now) {
+                            held.text.pass_unfinished();
+                        }
+                        self.n_passed += held.text.offset() - before;
+                        if let Some(raw) = taken {
+                            return Ok(Next::Line(held.line(raw)));
+                        }
                     }
                 }
                 Found::Rewritten if held.retired_until.is_some() => {
@@ -197,8 +223,13 @@ impl Tail {
     /// Where the file cannot be read.
     pub fn skip_to_end(&mut self, now: Instant) -> io::Result<()> {
         let Some(current) = self.texts.back() else { return Ok(()) };
-        let file = current.text.file().try_clone()?;
-        let text = Text::open_at_end(file, self.settings.max_line_bytes)?;
+        let (file, offset) = (current.text.file().try_clone()?, current.text.offset());
+        let max_line_bytes = self.settings.max_line_bytes;
+        let mut text = Text::open_at_end(file, max_line_bytes)?;
+        // What was taken of an unfinished line is not taken again.
+        if text.offset() < offset && offset <= text.size()? {
+            text = Text::open_at(text.file().try_clone()?, offset, max_line_bytes)?;
+        }
         // A text that was rotated away has late writers at most: it is let go.
         let ended: Vec<_> = self.texts.drain(..).map(|held| held.text.mark()).collect();
         self.remember(ended);
@@ -206,8 +237,9 @@ impl Tail {
         Ok(())
     }
 
-    /// Lets go of texts that were rotated away long enough ago and are read to their ends, and of a deleted one: it
-    /// would keep its room on the disk. Returns where reading of them ended.
+    /// Lets go of texts that were rotated away long enough ago and are read to their ends, and of one whose path is
+    /// empty: deleted, it would keep its room on the disk, and moved, it may be watched under its new name. Returns where
+    /// reading of them ended.
     pub fn retire(&mut self, now: Instant) -> Vec<Mark> {
         let mut ended = Vec::new();
         self.texts.retain(|held| {
@@ -220,12 +252,9 @@ impl Tail {
             !is_over
         });
         let is_gone = self.gone_since.is_some_and(|since| now.duration_since(since) >= RETIRED_FOR);
-        if is_gone
-            && self.texts.len() == 1
-            && self.texts[0].is_deleted()
-            && self.texts[0].is_drained()
-        {
+        if is_gone && self.texts.len() == 1 && self.texts[0].is_drained() {
             self.resume = self.texts.drain(..).map(|held| held.text.mark()).collect();
+            ended.extend_from_slice(&self.resume);
         }
         self.remember(ended.iter().copied());
         ended
@@ -279,6 +308,11 @@ impl Tail {
         self.texts.front().map(|held| held.generation)
     }
 
+    /// Takes other settings; what was read stays read.
+    pub fn set_settings(&mut self, settings: TailSettings) {
+        self.settings = settings;
+    }
+
     /// Where reading stands in the oldest text that is still held.
     pub fn oldest_mark(&self) -> Option<(Generation, Mark)> {
         self.texts.front().map(|held| (held.generation, held.text.mark()))
@@ -292,6 +326,11 @@ impl Tail {
     /// Since when nothing is at the path.
     pub fn gone_since(&self) -> Option<Instant> {
         self.gone_since
+    }
+
+    /// Bytes that reading has moved over, in all texts.
+    pub fn n_passed(&self) -> u64 {
+        self.n_passed
     }
 
     /// Bytes that were not read yet, in all texts.
@@ -310,8 +349,15 @@ impl Tail {
         }
         self.texts.push_back(Held::new(text, generation, retired_until, now));
         if self.texts.len() > MAX_RETIRED + 1 {
-            let drained = self.texts.iter().position(Held::is_drained);
-            let removed = self.texts.remove(drained.unwrap_or(0));
+            let is_done = |held: &Held| held.retired_until.is_some() && held.is_drained();
+            let done = self.texts.iter().position(is_done);
+            let removed = self.texts.remove(done.unwrap_or(0));
+            if let Some(n_bytes) = removed.as_ref().and_then(|held| held.text.n_unread().ok())
+                && done.is_none()
+            {
+                let path = self.path.display();
+                warn!(%path, n_bytes, "more than {MAX_RETIRED} rotations wait to be read: the oldest is given up");
+            }
             self.remember(removed.map(|held| held.text.mark()));
         }
     }

@@ -8,6 +8,7 @@ mod suspicion;
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use memchr::memrchr;
@@ -45,6 +46,21 @@ pub enum Found {
     Rewritten,
     /// Much was passed over; there is more.
     More,
+}
+
+/// The text of a line: the marks that other systems put around it are none of it, and what is no UTF-8 is shown as such.
+pub fn text_of(bytes: &[u8]) -> Arc<str> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+    String::from_utf8_lossy(bytes).into()
+}
+
+/// Whether nobody waits to hear a line: there is nothing in it. NULs in front of a line are none of it.
+pub fn is_blank(bytes: &[u8]) -> bool {
+    let bytes = bytes.trim_ascii_start();
+    // Most lines begin with a letter.
+    !bytes.first().is_some_and(u8::is_ascii_graphic)
+        && text_of(&bytes[cutting::n_nuls(bytes)..]).trim().is_empty()
 }
 
 /// A text and the position in it.
@@ -124,8 +140,18 @@ impl Text {
     pub fn go_on_in(&mut self, file: File) -> io::Result<()> {
         let other = Self::open_at(file, self.offset(), self.max_line_bytes)?;
         let before = std::mem::replace(self, other);
-        self.scout = before.scout;
+        (self.scout, self.head) = (before.scout, before.head);
         Ok(())
+    }
+
+    /// Whether the position is within a line that is too long, and not between two.
+    pub fn is_within_line(&self) -> bool {
+        self.head.is_some()
+    }
+
+    /// Up to where it was read, if it still holds what was read.
+    pub fn read_to(&self) -> Option<u64> {
+        self.suspicion.is_none().then_some(self.base + self.bytes.len() as u64)
     }
 
     /// Takes a fresh handle of the same file: on layered and on network file systems an old one may not see what is
@@ -221,7 +247,8 @@ impl Text {
             return Ok(false);
         }
         let (mut here, mut there) = (vec![0; BLOCK], vec![0; BLOCK]);
-        let n_here = read_at(&self.file, &mut here, self.offset())?;
+        // A handle that has become stale tells of nothing beyond.
+        let n_here = read_at(&self.file, &mut here, self.offset()).unwrap_or(0);
         let n_there = read_at(other, &mut there[..n_here], self.offset())?;
         Ok(here[..n_here] == there[..n_there])
     }
@@ -235,7 +262,8 @@ impl Text {
         if size >= self.offset() {
             return Ok(false);
         }
-        Ok(window_before(&self.file, size, WINDOW)? == window_before(other, size, WINDOW)?)
+        let there = window_before(other, size, WINDOW)?;
+        Ok(window_before(&self.file, size, WINDOW).is_ok_and(|here| here == there))
     }
 
     /// Takes the next complete line that the filter wants, reading on where necessary. `block` is scratch space that

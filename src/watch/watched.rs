@@ -6,6 +6,8 @@ mod catch_up;
 mod lines;
 mod stamp;
 
+use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use super::fold::Fold;
 use super::overflow::Overflow;
 use super::rate::Rate;
 use super::run::{LineNumber, Run};
-use super::tail::{Begin, Look, Tail, TailSettings};
+use super::tail::{Begin, Likeness, Look, Tail, TailSettings};
 use crate::config::{Start, WatchConfig};
 use crate::speech::{Lane, Source};
 use crate::status::WatchedFile;
@@ -64,16 +66,16 @@ pub struct Watched {
     /// Where an earlier run of the daemon left it.
     resume: Vec<Mark>,
     problem: Option<String>,
-    /// Bytes of lines that were given out so far, for the backlog's order.
-    n_taken: u64,
     n_cut_lines: u64,
     /// Lines that were given out to be said and have no outcome yet.
     n_under_way: usize,
     overflow: Overflow,
     rate: Option<Rate>,
     fold: Option<Fold>,
-    /// Said before everything else.
-    announcement: Option<Spoken>,
+    /// Said before anything else is read: an announcement, or what was held back under other settings.
+    first: VecDeque<Spoken>,
+    /// Why the last read failed.
+    unreadable: Option<String>,
     /// Looked at again and again because the system does not tell of its changes.
     is_polled: bool,
     /// What the kernel told of the path at the last look, while it still holds that nothing has changed.
@@ -90,10 +92,9 @@ impl Watched {
         appearance: Appearance,
         look: &Look<'_>,
     ) -> Self {
-        let resume = match config.start {
-            Start::Resume | Start::Beginning => known,
-            Start::End => Vec::new(),
-        };
+        // What comes later is read on where it was left, wherever it was meanwhile.
+        let passes_over = config.start == Start::End && appearance == Appearance::AtStart;
+        let resume = if passes_over && path.exists() { Vec::new() } else { known };
         let begin = match (appearance, config.start) {
             (Appearance::AtStart, Start::Resume | Start::End) => Begin::AtEnd,
             (Appearance::AtStart, Start::Beginning) | (Appearance::Later, _) => Begin::AtBeginning,
@@ -107,13 +108,13 @@ impl Watched {
             begin,
             resume,
             problem: None,
-            n_taken: 0,
             n_cut_lines: 0,
             n_under_way: 0,
             overflow: Overflow::new(config.overflow, config.max_waiting),
             rate: config.max_lines_per_minute.map(Rate::new),
             fold: config.fold.then(Fold::default),
-            announcement: None,
+            first: VecDeque::new(),
+            unreadable: None,
             is_polled: false,
             stamp: None,
             config,
@@ -149,15 +150,18 @@ impl Watched {
     }
 
     fn begin_tail(&mut self, look: &Look<'_>) -> io::Result<()> {
-        let settings = TailSettings {
+        let (path, settings) = (self.path.clone(), self.tail_settings());
+        self.tail = Some(Tail::begin(path, settings, self.resume.clone(), self.begin, look)?);
+        Ok(())
+    }
+
+    fn tail_settings(&self) -> TailSettings {
+        TailSettings {
             on_rewrite: self.config.on_rewrite,
             max_line_bytes: self.defaults.max_line_bytes,
             hold_partial: self.config.hold_partial,
             filter: Arc::clone(&self.config.filter),
-        };
-        let tail = Tail::begin(self.path.clone(), settings, self.resume.clone(), self.begin, look)?;
-        self.tail = Some(tail);
-        Ok(())
+        }
     }
 
     /// A text that was rotated away is let go after a while. Returns where reading of it ended.
@@ -188,9 +192,53 @@ impl Watched {
     /// Takes what was read and not given out yet.
     pub fn take_held_back(&mut self) -> Vec<Spoken> {
         let held_back = self.fold.as_mut().and_then(Fold::release);
-        let taken: Vec<_> = self.announcement.take().into_iter().chain(held_back).collect();
-        self.n_taken += taken.iter().map(|spoken| spoken.n_bytes).sum::<u64>();
-        taken
+        self.first.drain(..).chain(held_back).collect()
+    }
+
+    /// Gives out what was read and not given out yet: nothing more will be read.
+    pub fn give_out_held_back(&mut self) -> Vec<Spoken> {
+        let held_back = self.take_held_back();
+        self.n_under_way += held_back.len();
+        held_back
+    }
+
+    /// Takes other settings. What was read and what is on its way stay as they are.
+    pub fn reconfigure(&mut self, config: WatchConfig, defaults: Defaults) {
+        if (config.overflow, config.max_waiting) != (self.config.overflow, self.config.max_waiting)
+        {
+            self.overflow = Overflow::new(config.overflow, config.max_waiting);
+        }
+        if config.max_lines_per_minute != self.config.max_lines_per_minute {
+            self.rate = config.max_lines_per_minute.map(Rate::new);
+        }
+        if config.fold != self.config.fold {
+            let fold = config.fold.then(Fold::default);
+            let before = std::mem::replace(&mut self.fold, fold);
+            self.first.extend(before.and_then(|mut fold| fold.release()));
+        }
+        (self.config, self.defaults) = (config, defaults);
+        let settings = self.tail_settings();
+        if let Some(tail) = &mut self.tail {
+            tail.set_settings(settings);
+        }
+    }
+
+    /// Is watched again: what came in between is treated as what came while the daemon was down.
+    pub fn come_back(&mut self, now: Instant) {
+        match self.config.start {
+            Start::End => {
+                self.skip_to_end(now);
+            }
+            Start::Resume | Start::Beginning => self.catch_up(now),
+        }
+    }
+
+    /// What a file beside this one has to do with what is read here.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn likeness(&self, file: &File) -> io::Result<Likeness> {
+        self.tail.as_ref().map_or(Ok(Likeness::None), |tail| tail.likeness(file))
     }
 
     /// When the file is to be looked at again, whatever events say.
@@ -260,7 +308,7 @@ impl Watched {
 
     /// What is wrong with it.
     pub fn problem(&self) -> Option<&str> {
-        self.problem.as_deref()
+        self.problem.as_deref().or(self.unreadable.as_deref())
     }
 
     /// The bookmark; empty while the file has never been there.
@@ -269,11 +317,13 @@ impl Watched {
         if marks.is_empty() { self.resume.clone() } else { marks }
     }
 
-    /// Bytes given out so far, and bytes that wait in the file or are held back.
+    /// Bytes that are done with so far, and bytes that wait in the file or are held back.
     pub fn progress(&self) -> (u64, u64) {
         let n_held_back = self.fold.as_ref().map_or(0, Fold::n_bytes)
-            + self.announcement.as_ref().map_or(0, |spoken| spoken.n_bytes);
-        (self.n_taken, self.tail.as_ref().map_or(0, Tail::n_unread) + n_held_back)
+            + self.first.iter().map(|spoken| spoken.n_bytes).sum::<u64>();
+        let (n_passed, n_unread) =
+            self.tail.as_ref().map_or((0, 0), |tail| (tail.n_passed(), tail.n_unread()));
+        (n_passed.saturating_sub(n_held_back), n_unread + n_held_back)
     }
 
     /// Says whether the system tells of its changes.
@@ -298,7 +348,7 @@ impl Watched {
             unread_bytes: self.progress().1,
             n_cut_lines: self.n_cut_lines,
             polled: self.is_polled,
-            problem: self.problem.clone(),
+            problem: self.problem().map(str::to_owned),
         }
     }
 }

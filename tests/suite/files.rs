@@ -1,6 +1,7 @@
 //! Whatever happens to a file: each line is heard once, in order. Real files, real inotify, the whole daemon.
 
 mod lines;
+mod patterns;
 mod places;
 mod rewriting;
 mod rotation;

@@ -96,7 +96,12 @@ impl World {
             filter: Arc::default(),
         };
         let marks = std::mem::take(&mut self.run).marks();
-        let look = Look { now: self.now, was_removed: false, is_taken: &|_| false };
+        let look = Look {
+            now: self.now,
+            was_removed: false,
+            is_taken: &|_| false,
+            read_elsewhere: &|_| 0,
+        };
         self.tail = Some(Tail::begin(self.path("a.log"), settings, marks, begin, &look).unwrap());
         self.note_jumps();
     }
@@ -125,7 +130,8 @@ impl World {
     }
 
     fn look(&mut self, was_removed: bool) {
-        let look = Look { now: self.now, was_removed, is_taken: &|_| false };
+        let look =
+            Look { now: self.now, was_removed, is_taken: &|_| false, read_elsewhere: &|_| 0 };
         let tail = self.tail.as_mut().unwrap();
         tail.look(&look).unwrap();
         if let Some(oldest) = tail.oldest_generation() {

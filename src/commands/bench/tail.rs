@@ -64,7 +64,12 @@ fn read_through(path: &Path, filter: Arc<Filter>, n_bytes: u64) -> anyhow::Resul
         hold_partial: None,
         filter,
     };
-    let look = Look { now: clock::now(), was_removed: false, is_taken: &|_| false };
+    let look = Look {
+        now: clock::now(),
+        was_removed: false,
+        is_taken: &|_| false,
+        read_elsewhere: &|_| 0,
+    };
     let mut tail =
         Tail::begin(path.to_path_buf(), settings, Vec::new(), Begin::AtBeginning, &look)?;
     let mut block = Vec::new();

@@ -13,7 +13,7 @@ use super::Roster;
 impl Roster {
     /// Watches the directories that tell of the files. Returns whether events may have been missed.
     pub(super) fn arm(&mut self) -> bool {
-        self.by_path.retain(|_, key| self.files.contains_key(key));
+        self.by_path.clear(); // a link may have led elsewhere
         for (key, file) in &self.files {
             for path in places::telling_paths(file.path()) {
                 self.by_path.insert(path, *key);
@@ -65,7 +65,8 @@ impl Roster {
 
     /// Whether files may have come that match a pattern, or directories that tell of files, and no event has told.
     pub fn is_outdated(&self) -> bool {
-        self.hints.is_outdated()
+        self.find_again
+            || self.hints.is_outdated()
             || self.pattern_directories.iter().any(|(path, known)| {
                 let changed_at = path.metadata().and_then(|it| it.modified()).ok();
                 changed_at != *known

@@ -51,7 +51,10 @@ impl Held {
     /// Whether everything in it was read, but for a last line without an end.
     pub(super) fn is_drained(&self) -> bool {
         let met_its_end = self.ended_at.is_some() && self.text.size().ok() == self.ended_at;
-        met_its_end || self.text.n_unread().is_ok_and(|n_unread| n_unread == 0)
+        // What cannot be asked any more has nothing left.
+        met_its_end
+            || self.text.n_unread().is_ok_and(|n_unread| n_unread == 0)
+            || self.text.size().is_err()
     }
 
     /// Whether no name leads to it any more.
@@ -65,7 +68,11 @@ impl Held {
     pub(super) fn is_unfinished_due(&self, hold: Option<Duration>, now: Instant) -> bool {
         let Some(since) = self.text.unfinished_since() else { return false };
         let has_stood = hold.is_some_and(|hold| now.duration_since(since) >= hold);
-        let is_let_go = self.retired_until.is_some_and(|until| until <= now);
-        has_stood || (is_let_go && !self.is_deleted())
+        has_stood || (self.is_let_go(now) && !self.is_deleted())
+    }
+
+    /// Whether late writers are waited for no longer.
+    pub(super) fn is_let_go(&self, now: Instant) -> bool {
+        self.retired_until.is_some_and(|until| until <= now)
     }
 }

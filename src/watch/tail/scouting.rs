@@ -41,7 +41,9 @@ impl Tail {
 
     /// How many counted lines wait.
     pub fn n_scouted(&self) -> u64 {
-        self.texts.iter().map(|held| held.n_scouted).sum()
+        // Where everything that was counted was taken, none does, whatever was thought of single ones.
+        let waiting = self.texts.iter().filter(|held| held.text.offset() < held.text.scouted_to());
+        waiting.map(|held| held.n_scouted).sum()
     }
 
     /// A counted line is counted no longer: it was taken, or will not be.
@@ -50,7 +52,8 @@ impl Tail {
         if let Some(held) = texts.find(|held| held.generation == line.generation)
             && line.raw.mark.offset <= held.text.scouted_to()
         {
-            held.n_scouted = held.n_scouted.saturating_sub(1);
+            let is_last = held.text.offset() >= held.text.scouted_to();
+            held.n_scouted = if is_last { 0 } else { held.n_scouted.saturating_sub(1) };
         }
     }
 }

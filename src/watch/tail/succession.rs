@@ -117,14 +117,19 @@ impl Tail {
             Succession::SameText => self.reopen(file)?,
             Succession::Undecided => {}
             Succession::Rotated => {
-                let copy = self.moved_copy()?;
-                let text = self.at_start(file)?;
+                let copy = self.moved_copy();
+                let text = self.at_start(file, look)?;
                 return self.succeed(text, copy, look);
             }
             Succession::Rewritten => {
                 // A text that was saved once more and then rotated away is beside the path with all that it had.
-                let copy = self.moved_copy()?;
-                let text = if copy.is_some() { self.at_start(file) } else { self.rewritten(file) }?;
+                let copy = self.moved_copy();
+                let was_rotated = copy.is_some();
+                let text = if was_rotated {
+                    self.at_start(file, look)
+                } else {
+                    self.rewritten(file, look)
+                }?;
                 return self.succeed(text, copy, look);
             }
         }
@@ -162,10 +167,11 @@ impl Tail {
     fn follow_rewritten(&mut self, look: &Look<'_>) -> io::Result<()> {
         let Some(held) = self.texts.back() else { return Ok(()) };
         let mark = held.text.mark();
-        if held.is_deleted() || mark.is_in(held.text.file())? {
+        // What cannot be read any more is as good as deleted.
+        if held.is_deleted() || mark.is_in(held.text.file()).unwrap_or(true) {
             return Ok(());
         }
-        let text = self.rewritten(held.text.file().try_clone()?)?;
+        let text = self.rewritten(held.text.file().try_clone()?, look)?;
         self.texts.pop_back();
         if let Some(copy) = siblings::find_copy(&self.place(), &mark) {
             self.hold_found(copy, mark.offset, look);
@@ -175,15 +181,13 @@ impl Tail {
     }
 
     /// Where the current text goes on beside the path, if its own file is deleted.
-    fn moved_copy(&self) -> io::Result<Option<Sibling>> {
-        let Some(held) = self.texts.back().filter(|held| held.is_deleted()) else {
-            return Ok(None);
-        };
-        if held.text.size()? == 0 {
-            return Ok(None); // nothing would be proof
+    fn moved_copy(&self) -> Option<Sibling> {
+        let held = self.texts.back().filter(|held| held.is_deleted())?;
+        if held.text.size().unwrap_or(0) == 0 {
+            return None; // nothing would be proof
         }
         let goes_on = |file: &File| held.text.goes_on_in(file).unwrap_or(false);
-        Ok(siblings::find_younger(&self.place(), &held.text.mark(), goes_on))
+        siblings::find_younger(&self.place(), &held.text.mark(), goes_on)
     }
 
     fn succession(
@@ -194,7 +198,7 @@ impl Tail {
     ) -> io::Result<Succession> {
         let previous = self.candidate.take();
         let Some(held) = self.texts.back() else { return Ok(Succession::Rotated) };
-        let whereabouts = if held.text.has_a_name()? {
+        let whereabouts = if held.text.has_a_name().unwrap_or(false) {
             Some(siblings::whereabouts(&self.place(), held.text.id()))
         } else {
             None
@@ -231,7 +235,9 @@ impl Tail {
         if let Some(held) = self.texts.back_mut() {
             held.text.go_on_in(file)?;
             held.ended_at = None;
-            self.jumps.push(Jump { generation: held.generation, mark: held.text.mark() });
+            if !held.text.is_within_line() {
+                self.jumps.push(Jump { generation: held.generation, mark: held.text.mark() });
+            }
         }
         Ok(())
     }
@@ -245,13 +251,13 @@ impl Tail {
         let text = if let Some(copy) = siblings::find_copy(&place, &mark) {
             let (old, current) = (FileId::of(&copy.file)?, held.text.id());
             let between = siblings::rotated_between(&place, &mark, old, current)?;
-            let text = self.at_start(file)?;
+            let text = self.at_start(file, look)?;
             self.texts.pop_back();
             self.hold_found(copy, mark.offset, look);
             self.hold_between(between, look);
             text
         } else {
-            let text = self.rewritten(file)?;
+            let text = self.rewritten(file, look)?;
             self.texts.pop_back();
             text
         };
@@ -263,7 +269,7 @@ impl Tail {
     fn adopt(&mut self, file: File, look: &Look<'_>) -> Result<(), Interrupted> {
         let was_let_go = self.next_generation > 0;
         let Some(newest) = self.resume.last().copied() else {
-            let text = self.at_start(file)?;
+            let text = self.at_start(file, look)?;
             self.hold(text, None, look.now);
             return Ok(());
         };
@@ -297,13 +303,15 @@ impl Tail {
         let text = if goes_on {
             Text::open_at(file, newest.offset, self.settings.max_line_bytes)
         } else if is_rotation {
-            self.at_start(file)
+            self.at_start(file, look)
         } else {
-            self.rewritten(file)
+            self.rewritten(file, look)
         }?;
         self.resume.clear(); // nothing fails from here on
         for (sibling, offset, _) in found {
-            self.hold_found(sibling, offset, look);
+            if !(look.is_taken)(&sibling.path) {
+                self.hold_found(sibling, offset, look);
+            }
         }
         self.hold_between(between, look);
         self.hold(text, None, look.now);
@@ -319,18 +327,15 @@ impl Tail {
                 let holds = |mark: &Mark| mark.is_in(&sibling.file).unwrap_or(false);
                 self.known.iter().any(|mark| mark.id == id && mark.offset > 0 && holds(mark))
             });
-            if !is_known {
+            if !is_known && !(look.is_taken)(&sibling.path) {
                 self.hold_found(sibling, 0, look);
             }
         }
     }
 
-    /// Holds a text that was found under another name. One that cannot be read is passed over with a word: nobody looks
+    /// Holds a text that was found under another name; a copy also where it is watched there, which is from its end on. One that cannot be read is passed over with a word: nobody looks
     /// for it again.
     fn hold_found(&mut self, sibling: Sibling, offset: u64, look: &Look<'_>) {
-        if (look.is_taken)(&sibling.path) {
-            return;
-        }
         let text = match Text::open_at(sibling.file, offset, self.settings.max_line_bytes) {
             Ok(text) => text,
             Err(error) => {
@@ -361,13 +366,15 @@ impl Tail {
         target.unwrap_or_else(|| self.path.clone())
     }
 
-    fn at_start(&self, file: File) -> io::Result<Text> {
-        Text::open_at(file, 0, self.settings.max_line_bytes)
+    /// A text that begins here, but for what was read of it under another name.
+    fn at_start(&self, file: File, look: &Look<'_>) -> io::Result<Text> {
+        let offset = (look.read_elsewhere)(&file);
+        Text::open_at(file, offset, self.settings.max_line_bytes)
     }
 
-    fn rewritten(&self, file: File) -> io::Result<Text> {
+    fn rewritten(&self, file: File, look: &Look<'_>) -> io::Result<Text> {
         match self.settings.on_rewrite {
-            OnRewrite::Beginning => self.at_start(file),
+            OnRewrite::Beginning => self.at_start(file, look),
             OnRewrite::End => Text::open_at_end(file, self.settings.max_line_bytes),
         }
     }

@@ -9,7 +9,7 @@ fn settings(on_rewrite: OnRewrite) -> TailSettings {
 }
 
 fn look(now: Instant) -> Look<'static> {
-    Look { now, was_removed: false, is_taken: &|_| false }
+    Look { now, was_removed: false, is_taken: &|_| false, read_elsewhere: &|_| 0 }
 }
 
 /// A directory with one watched path, and what its tail reads.

@@ -6,8 +6,9 @@ use super::{RawLine, Text};
 use crate::config::Filter;
 
 impl Text {
-    /// Takes the last line although it has no end, up to the last complete character. `None` where there is none.
-    pub fn take_unfinished(&mut self) -> Option<RawLine> {
+    /// Takes the last line although it has no end, up to the last complete character. `None` where there is none, or
+    /// where it is not wanted as it stands: what is added to it may change that.
+    pub fn take_unfinished(&mut self, filter: &Filter) -> Option<RawLine> {
         self.unfinished = None;
         let rest = &self.bytes[self.position..];
         if self.head.is_some() || rest.is_empty() {
@@ -15,9 +16,18 @@ impl Text {
         }
         let end = self.position + n_complete(rest);
         let bytes = self.bytes[self.position..end].to_vec();
+        if !filter.wants(&bytes) {
+            return None;
+        }
         self.position = end;
         self.scanned = end;
         (!bytes.is_empty()).then(|| RawLine { bytes, mark: self.mark(), was_cut: false })
+    }
+
+    /// Passes over the last line, which has no end and will not get one.
+    pub fn pass_unfinished(&mut self) {
+        (self.position, self.scanned) = (self.bytes.len(), self.bytes.len());
+        self.unfinished = None;
     }
 
     pub(super) fn take_line(&mut self, filter: &Filter) -> Option<RawLine> {
@@ -36,7 +46,7 @@ impl Text {
             };
             self.position = end + 1;
             self.scanned = self.position;
-            // A line that came in several blocks was not seen by the search.
+            // A line that came in several blocks was not seen by the search. Patterns see of a line what would be spoken.
             if !was_cut || filter.wants(&bytes) {
                 self.has_passed = false;
                 return Some(RawLine { bytes, mark: self.mark(), was_cut });
@@ -47,9 +57,12 @@ impl Text {
 
     /// Moves on to the first wanted line among the complete ones that were read. Returns whether there is one.
     fn find_wanted(&mut self, filter: &Filter) -> bool {
-        let Some(newline) = memrchr(b'\n', &self.bytes[self.scanned..]) else { return false };
+        let Some(newline) = memrchr(b'\n', &self.bytes[self.scanned..]) else {
+            self.scanned = self.bytes.len();
+            return false;
+        };
         let end = self.scanned + newline + 1;
-        let wanted = filter.next_wanted(&self.bytes[self.position..end]);
+        let wanted = filter.next_wanted(&self.bytes[self.position..end], self.max_line_bytes);
         let next = wanted.as_ref().map_or(end, |line| self.position + line.start);
         self.has_passed |= next > self.position;
         self.position = next;
@@ -81,10 +94,11 @@ impl Text {
         if self.head.is_some() {
             self.position = self.bytes.len();
         }
+        self.scanned = self.scanned.max(self.position);
     }
 }
 
-fn n_nuls(bytes: &[u8]) -> usize {
+pub(super) fn n_nuls(bytes: &[u8]) -> usize {
     bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len())
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use memchr::{memchr, memrchr};
 
 use super::super::continuity::read_at;
-use super::{BLOCK, BLOCKS_PER_TURN, Text};
+use super::{BLOCK, BLOCKS_PER_TURN, Text, is_blank};
 use crate::config::Filter;
 
 /// How far the text was counted.
@@ -63,12 +63,13 @@ impl Text {
                 return Ok(Scouted { n_lines, to: self.scout.to, has_more: true });
             }
             if let Some(newline) = memrchr(b'\n', bytes) {
-                let (n, n_bytes) = count(filter, &bytes[..=newline], max - n_lines);
+                let max = max - n_lines;
+                let (n, n_bytes) = count(filter, &bytes[..=newline], self.max_line_bytes, max);
                 n_lines += n;
                 self.scout.to += n_bytes as u64;
             } else if !is_last && bytes.len() == BLOCK {
-                // A line longer than a block is cut, and counts.
-                n_lines += 1;
+                // A line longer than a block counts by its beginning.
+                n_lines += u64::from(filter.wants(&bytes[..self.max_line_bytes.min(BLOCK)]));
                 self.scout.is_in_line = true;
                 self.scout.to += bytes.len() as u64;
             }
@@ -82,13 +83,13 @@ impl Text {
 
 /// Counts at most `max` wanted lines among complete ones. Returns how many, and how many bytes they and the unwanted
 /// ones before them take.
-fn count(filter: &Filter, lines: &[u8], max: u64) -> (u64, usize) {
+fn count(filter: &Filter, lines: &[u8], max_line_bytes: usize, max: u64) -> (u64, usize) {
     let (mut n_lines, mut from) = (0, 0);
     while n_lines < max {
-        let Some(line) = filter.next_wanted(&lines[from..]) else { return (n_lines, lines.len()) };
-        let is_blank =
-            lines[from..][line.clone()].iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0);
-        n_lines += u64::from(!is_blank);
+        let Some(line) = filter.next_wanted(&lines[from..], max_line_bytes) else {
+            return (n_lines, lines.len());
+        };
+        n_lines += u64::from(!is_blank(&lines[from..][line.clone()]));
         from += line.end + 1;
     }
     (n_lines, from.min(lines.len()))

@@ -13,6 +13,9 @@ const GRACE: Duration = Duration::from_millis(50);
 /// A new text that never stops growing is not waited for any longer.
 const MAX_GRACE: Duration = Duration::from_millis(300);
 
+/// How often it is waited for anew, where looks are rare.
+const MAX_RENEWED: u32 = 2;
+
 /// What is seen of a file at a look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Seen {
@@ -39,20 +42,28 @@ pub struct Suspicion {
     seen: Seen,
     changed_at: Instant,
     since: Instant,
+    noted_at: Instant,
+    n_renewed: u32,
 }
 
 impl Suspicion {
     /// Arises now.
     pub fn new(seen: Seen, now: Instant) -> Self {
-        Self { seen, changed_at: now, since: now }
+        Self { seen, changed_at: now, since: now, noted_at: now, n_renewed: 0 }
     }
 
-    /// Is looked at again. What has changed after it should have been decided is a matter of its own.
+    /// Is looked at again. What has changed while nobody looked, after it should have been decided, is a matter of its
+    /// own; but not again and again, or a file that is written all the time would never be decided.
     pub fn note(&mut self, seen: Seen, now: Instant) {
         if seen != self.seen {
-            let since = if self.is_certain(now) { now } else { self.since };
-            *self = Self { seen, changed_at: now, since };
+            let lay_unseen = now.duration_since(self.noted_at) > GRACE && self.is_certain(now);
+            if lay_unseen && self.n_renewed < MAX_RENEWED {
+                self.since = now;
+                self.n_renewed += 1;
+            }
+            (self.seen, self.changed_at) = (seen, now);
         }
+        self.noted_at = now;
     }
 
     /// When it counts.
@@ -63,5 +74,54 @@ impl Suspicion {
     /// Whether it counts.
     pub fn is_certain(&self, now: Instant) -> bool {
         now >= self.certain_at()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    fn decided_after(step: Duration) -> Duration {
+        let begun = clock::now();
+        let mut suspicion = Suspicion::new(Seen::default(), begun);
+        for n in 1.. {
+            let now = begun + step * n;
+            suspicion.note(Seen { size: u64::from(n), modified_ns: 0 }, now);
+            if suspicion.is_certain(now) {
+                return now - begun;
+            }
+        }
+        unreachable!("the loop has no end")
+    }
+
+    #[test]
+    fn a_text_that_never_stops_growing_is_decided_all_the_same() {
+        assert_eq!(decided_after(Duration::from_millis(1)), MAX_GRACE);
+        for step in [20, 50, 51, 100, 500] {
+            let step = Duration::from_millis(step);
+            assert!(decided_after(step) <= 4 * MAX_GRACE.max(step), "{step:?}");
+        }
+    }
+
+    #[test]
+    fn what_stands_still_is_decided_soon() {
+        let begun = clock::now();
+        let mut suspicion = Suspicion::new(Seen::default(), begun);
+        let seen = Seen { size: 1, modified_ns: 1 };
+        suspicion.note(seen, begun + GRACE / 2);
+        suspicion.note(seen, begun + GRACE);
+        assert!(!suspicion.is_certain(begun + GRACE));
+        assert!(suspicion.is_certain(begun + GRACE + GRACE / 2));
+    }
+
+    #[test]
+    fn a_change_while_nobody_looked_is_waited_for() {
+        let begun = clock::now();
+        let mut suspicion = Suspicion::new(Seen::default(), begun);
+        let late = begun + Duration::from_secs(10);
+        suspicion.note(Seen { size: 1, modified_ns: 1 }, late);
+        assert!(!suspicion.is_certain(late));
+        assert!(suspicion.is_certain(late + GRACE));
     }
 }

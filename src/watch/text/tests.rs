@@ -162,3 +162,54 @@ fn another_file_goes_on_only_with_the_same_text() {
         assert_eq!(text.goes_on_in(&file).unwrap(), goes_on, "{:?}", std::fs::read(&other.path));
     }
 }
+
+#[test]
+fn a_line_is_text_whatever_its_bytes_are() {
+    for (bytes, text) in [
+        (&b"plain"[..], "plain"),
+        (b"windows\r", "windows"),
+        (b"\xef\xbb\xbfmarked", "marked"),
+        (b"broken \xff byte", "broken \u{fffd} byte"),
+        (b"", ""),
+    ] {
+        assert_eq!(&*text_of(bytes), text);
+    }
+}
+
+#[test]
+fn a_blank_line_is_known_whatever_blanks_it_has() {
+    for blank in ["", " \t", "\r", "\u{feff}", "\u{a0}\u{3000}", "\u{b}", "\0\0", "  \0"] {
+        assert!(is_blank(blank.as_bytes()), "{blank:?}");
+    }
+    for line in ["x", " .", "\0x", "\u{feff}x", "ä"] {
+        assert!(!is_blank(line.as_bytes()), "{line:?}");
+    }
+}
+
+#[test]
+fn long_lines_and_holes_are_passed_over_with_patterns_as_without() {
+    let filter = Filter::new(vec!["^wanted".to_owned()], Vec::new()).unwrap();
+    let (long, hole) = ("x".repeat(3 * BLOCK), "\0".repeat(3 * BLOCK));
+    for content in [
+        format!("{long}\nwanted 1\n"),
+        format!("{hole}wanted 1\n"),
+        format!("wanted 1\n{hole}{long}"),
+        format!("{}\nwanted 1\n{}", "y".repeat(WINDOW + 200), "z".repeat(WINDOW + 200)),
+    ] {
+        for max_line_bytes in [64, BLOCK] {
+            let written = Written::new(content.as_bytes());
+            let mut text = written.text(0, max_line_bytes);
+            let (mut block, mut found) = (Vec::new(), Vec::new());
+            loop {
+                match text.next_line(&filter, &mut block, now()).unwrap() {
+                    Found::Line(line) => found.push(String::from_utf8(line.bytes).unwrap()),
+                    Found::End => break,
+                    Found::More | Found::Rewritten => {
+                        panic!("neither more than a turn nor rewritten")
+                    }
+                }
+            }
+            assert_eq!(found, ["wanted 1"], "{}", content.len());
+        }
+    }
+}

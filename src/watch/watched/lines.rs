@@ -1,11 +1,15 @@
 //! From the lines of a file to what is said: what is passed over, what is held back, and how it is worded.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::fold::{Fold, Offered};
+use tracing::warn;
+
+use super::super::fold::Fold;
 use super::super::run::LineNumber;
 use super::super::tail::{Line, Next};
+use super::super::text::{is_blank, text_of};
 use super::super::words;
 use super::{Defaults, Watched};
 use crate::queue::Order;
@@ -25,7 +29,7 @@ pub struct Spoken {
 impl Spoken {
     /// What is said.
     pub fn words(&self) -> &str {
-        self.order.words.as_ref().unwrap_or(&self.order.text)
+        words_of(&self.order)
     }
 }
 
@@ -35,7 +39,7 @@ pub enum Taken {
     /// A line.
     Line(Spoken),
     /// A line that is not to be said: what becomes of it instead, and why.
-    PassedOver(Spoken, Outcome, String),
+    PassedOver(Order, Outcome, String),
     /// Nothing now.
     Nothing,
     /// Much was passed over, and there is more: others first.
@@ -55,14 +59,14 @@ const EXPIRED: &str = "it waited longer than max_age_secs allows";
 impl Watched {
     /// Takes the next line that has something in it.
     pub fn next_line(&mut self, block: &mut Vec<u8>, now: Instant) -> Taken {
-        if let Some(spoken) = self.announcement.take() {
+        if let Some(spoken) = self.first.pop_front() {
             return self.give_out(spoken);
         }
         let Some(tail) = &mut self.tail else { return Taken::Nothing };
         match self.overflow.assess(tail, self.n_under_way, block) {
             Ok(false) => {}
             Ok(true) => return Taken::More,
-            Err(error) => self.problem = Some(error.to_string()),
+            Err(error) => self.note_unreadable(&error),
         }
         let max_under_way = self.overflow.max_under_way().or(self.fold.as_ref().map(|_| 2));
         if max_under_way.is_some_and(|max| self.n_under_way >= max) {
@@ -75,56 +79,64 @@ impl Watched {
             let line = match taken {
                 Ok(Next::Line(line)) => line,
                 Ok(Next::Nothing) => {
+                    self.unreadable = None;
                     let held_back = self.fold.as_mut().and_then(Fold::release);
                     return held_back.map_or(Taken::Nothing, |spoken| self.give_out(spoken));
                 }
                 Ok(Next::More) => return Taken::More,
                 Err(error) => {
-                    self.problem = Some(error.to_string());
+                    self.note_unreadable(&error);
                     return Taken::Nothing;
                 }
             };
             self.n_cut_lines += u64::from(line.raw.was_cut);
-            let text = text_of(&line.raw.bytes);
-            if text.trim().is_empty() {
+            if is_blank(&line.raw.bytes) {
                 // Nobody waits to hear a blank line.
-                self.n_taken += line.raw.bytes.len() as u64 + 1;
                 self.run.push_settled(line.generation, line.raw.mark);
                 continue;
             }
-            let number = self.run.push(line.generation, line.raw.mark);
-            let n_bytes = line.raw.bytes.len() as u64 + 1;
+            let text = text_of(&line.raw.bytes);
             let (words, appeared_at) = match self.verdict(&line, &text, now) {
-                Ok((words, appeared_at)) => (words, appeared_at),
+                Ok(due) => due,
                 Err((outcome, reason)) => {
-                    let spoken = Spoken { order: self.order(text, None, None), number, n_bytes };
-                    return self.pass_over(spoken, outcome, reason);
+                    let order = self.order(text, None, None);
+                    return self.pass_over(&line, order, outcome, reason);
                 }
             };
             let order = self.order(text, words, Some(appeared_at));
-            let spoken = Spoken { order, number, n_bytes };
+            if self.fold.as_mut().is_some_and(|fold| fold.takes(words_of(&order))) {
+                let reason = "it is told together with an equal neighbour".to_owned();
+                return self.pass_over(&line, order, Outcome::Folded, reason);
+            }
+            let number = self.run.push(line.generation, line.raw.mark);
+            let spoken = Spoken { order, number, n_bytes: line.raw.bytes.len() as u64 + 1 };
             let Some(fold) = &mut self.fold else { return self.give_out(spoken) };
-            match fold.offer(spoken) {
-                Offered::Held => {}
-                Offered::Replaced(spoken) => return self.give_out(spoken),
-                Offered::Folded(spoken) => {
-                    let reason = "it is told together with an equal neighbour".to_owned();
-                    return self.pass_over(spoken, Outcome::Folded, reason);
-                }
+            if let Some(before) = fold.hold(spoken) {
+                return self.give_out(before);
             }
         }
         Taken::More
     }
 
-    fn give_out(&mut self, spoken: Spoken) -> Taken {
-        self.n_taken += spoken.n_bytes;
+    pub(super) fn give_out(&mut self, spoken: Spoken) -> Taken {
         self.n_under_way += 1;
         Taken::Line(spoken)
     }
 
-    fn pass_over(&mut self, spoken: Spoken, outcome: Outcome, reason: String) -> Taken {
-        self.n_taken += spoken.n_bytes;
-        Taken::PassedOver(spoken, outcome, reason)
+    /// However many are passed over in a row: they take the room of one.
+    fn pass_over(&mut self, line: &Line, order: Order, outcome: Outcome, reason: String) -> Taken {
+        self.run.push_settled(line.generation, line.raw.mark);
+        Taken::PassedOver(order, outcome, reason)
+    }
+
+    /// It is tried again at the next look.
+    fn note_unreadable(&mut self, error: &io::Error) {
+        self.stamp = None;
+        let error = error.to_string();
+        if self.unreadable.as_ref() != Some(&error) {
+            warn!(path = %self.path.display(), "cannot be read: {error}");
+            self.unreadable = Some(error);
+        }
     }
 
     /// What is to be said of a line, and since when it waits; or what becomes of it instead, and why.
@@ -172,27 +184,6 @@ impl Watched {
     }
 }
 
-/// A line as text: a byte order mark and a carriage return are not part of it, and what is no UTF-8 is replaced.
-fn text_of(bytes: &[u8]) -> Arc<str> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    String::from_utf8_lossy(bytes).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_is_text_whatever_its_bytes_are() {
-        for (bytes, text) in [
-            (&b"plain"[..], "plain"),
-            (b"windows\r", "windows"),
-            (b"\xef\xbb\xbfmarked", "marked"),
-            (b"broken \xff byte", "broken \u{fffd} byte"),
-            (b"", ""),
-        ] {
-            assert_eq!(&*text_of(bytes), text);
-        }
-    }
+fn words_of(order: &Order) -> &str {
+    order.words.as_ref().unwrap_or(&order.text)
 }
