@@ -270,3 +270,55 @@ fn what_is_no_regular_file_is_refused_by_name_and_never_waited_for() {
         assert_eq!(tail.unwrap_err().kind(), io::ErrorKind::InvalidInput, "{path:?}");
     }
 }
+
+#[test]
+fn what_was_taken_of_an_unfinished_line_is_not_taken_again_after_a_clear() {
+    let mut rig = Rig::new("one\npassword: ");
+    rig.tail.settings.hold_partial = Some(Duration::from_millis(200));
+    assert_eq!(rig.read(), ["one"]);
+    rig.now += Duration::from_millis(200);
+    assert_eq!(rig.read(), ["password: "]);
+    rig.tail.skip_to_end(rig.now).unwrap();
+    rig.now += Duration::from_secs(1);
+    assert_eq!(rig.read(), Vec::<String>::new());
+    rig.append("a.log", "secret\ntwo\n");
+    assert_eq!(rig.read(), ["secret", "two"]);
+}
+
+#[test]
+fn a_pattern_judges_an_unfinished_line_again_when_more_of_it_is_there() {
+    let mut rig = Rig::new("Download foo... ");
+    let filter = Filter::new(vec!["Download.*FAILED".to_owned()], Vec::new()).unwrap();
+    rig.tail.settings.filter = Arc::new(filter);
+    rig.tail.settings.hold_partial = Some(Duration::from_millis(200));
+    assert_eq!(rig.read(), Vec::<String>::new());
+    rig.now += Duration::from_secs(1);
+    assert_eq!(rig.read(), Vec::<String>::new());
+    rig.append("a.log", "FAILED\nother\n");
+    assert_eq!(rig.read(), ["Download foo... FAILED"]);
+    assert_eq!(rig.tail.n_unread(), 0);
+}
+
+#[test]
+fn a_line_that_is_too_long_stays_one_line_across_an_atomic_save() {
+    let long = "x".repeat(5_000);
+    let mut rig = Rig::new(&long);
+    assert_eq!(rig.read(), Vec::<String>::new());
+    rig.write("beside", &format!("{long}{long}\nnext\n"));
+    rig.rename("beside", "a.log");
+    assert_eq!(rig.read(), ["x".repeat(1_000).as_str(), "next"]);
+}
+
+#[test]
+fn a_file_that_was_moved_away_for_good_is_let_go_and_found_again() {
+    let mut rig = Rig::new("one\n");
+    assert_eq!(rig.read(), ["one"]);
+    rig.rename("a.log", "a.log.1");
+    assert_eq!(rig.read(), Vec::<String>::new());
+    rig.now += RETIRED_FOR;
+    assert_eq!(rig.tail.retire(rig.now).len(), 1);
+    assert!(rig.tail.texts.is_empty());
+    rig.append("a.log.1", "late\n");
+    rig.write("a.log", "two\n");
+    assert_eq!(rig.read(), ["late", "two"]);
+}
