@@ -72,6 +72,8 @@ pub enum Command {
     Shutdown,
     /// Show this program's version and the daemon's.
     Version(Json),
+    /// Show what each step makes of a line, without saying it.
+    Explain(Explain),
     /// The configuration.
     #[command(subcommand)]
     Config(Config),
@@ -248,6 +250,25 @@ pub struct Load {
     pub voice: Option<String>,
 }
 
+/// `explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The line, as it would stand in a file.
+    pub line: String,
+    /// As this watched file is read: what is configured for it, a path or a pattern that matches it.
+    #[arg(long, value_name = "PATH")]
+    pub watch: Option<PathBuf>,
+    /// Who would speak; the configured voice where it is not given.
+    #[arg(long)]
+    pub voice: Option<String>,
+    /// The configuration file; without it, the usual one.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// For programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `wait-idle`
 #[derive(Debug, Args)]
 pub struct WaitIdle {
@@ -307,4 +328,6 @@ pub enum Measure {
     Idle,
     /// How files are read: what is passed over, what waits, how soon a line is seen, a thousand files at rest.
     Tail,
+    /// How long texts take to be made ready, hostile ones included.
+    Text,
 }

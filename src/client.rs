@@ -84,6 +84,7 @@ pub fn run(command: Command, paths: &Paths) -> anyhow::Result<()> {
         | Command::Config(_)
         | Command::Install
         | Command::Uninstall
+        | Command::Explain(_)
         | Command::Bench(_) => {
             anyhow::bail!("this command asks no daemon")
         }
@@ -235,7 +236,7 @@ fn watch(watch: cli::Watch, socket: &Path) -> anyhow::Result<()> {
                 ..defaults
             };
             let shown = raw.path.display().to_string();
-            let response = ask(socket, &Request::Watch(WatchRequest::Add(raw)))?;
+            let response = ask(socket, &Request::Watch(WatchRequest::Add(Box::new(raw))))?;
             if response == Response::Files(Vec::new()) {
                 return print(&format!("watching {shown}, which no file matches yet\n"));
             }

@@ -4,6 +4,7 @@
 
 pub mod bench;
 pub mod config;
+pub mod explain;
 pub mod install;
 
 use std::process::ExitCode;
@@ -54,6 +55,7 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run(arguments) => run_daemon(&arguments, paths),
         Command::Config(command) => config::run(&command, &paths),
+        Command::Explain(arguments) => explain::run(&arguments, &paths),
         Command::Install => install::install(&paths),
         Command::Uninstall => install::uninstall(&paths),
         Command::Bench(arguments) => bench::run(&arguments),
@@ -65,7 +67,7 @@ fn run_daemon(arguments: &Run, paths: Paths) -> anyhow::Result<()> {
     let mut config = Config::load(arguments.config.as_deref(), &paths, environment())?;
     let here = std::env::current_dir().context("cannot tell the current directory")?;
     for path in &arguments.watch {
-        config.watch.push(RawWatch::of(path.clone()).check(&paths, &here)?);
+        config.watch.push(RawWatch::of(path.clone()).check(&paths, &here, config.text.reading)?);
     }
     daemon::run(config, paths)
 }

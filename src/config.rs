@@ -20,6 +20,7 @@ pub use filter::Filter;
 pub use watch::{CatchUp, Format, OnRewrite, Overflow, Start, WatchConfig};
 
 use crate::paths::Paths;
+use crate::text::Reading;
 
 /// The commented default file, as `speakerd config default` prints it.
 pub const DEFAULT_FILE: &str = include_str!("../config/speakerd.toml");
@@ -147,6 +148,10 @@ impl Output {
 pub struct TextConfig {
     /// Longer texts are split at sentences, clauses or words.
     pub max_piece_chars: usize,
+    /// Which steps are taken where a watch says nothing else.
+    pub reading: Reading,
+    /// The user's own words for words; the file need not be there.
+    pub dictionary: PathBuf,
 }
 
 impl Config {

@@ -37,6 +37,7 @@ use crate::playback::{Playback, PlaybackSettings};
 use crate::queue::queue;
 use crate::status::StatusBoard;
 use crate::steering::{Steering, Stopping};
+use crate::text::dictionary::DictionaryFile;
 use crate::threads::{Thread, spawn_named};
 use crate::watch::{Watch, WatchCommand};
 
@@ -211,9 +212,10 @@ fn start_threads(
         let (board, steering) = (board.clone(), steering.clone());
         let (piece_deadline, max_piece_chars) =
             (config.limits.piece_deadline, config.text.max_piece_chars);
+        let dictionary = DictionaryFile::new(config.text.dictionary.clone());
         // Made on its thread: an engine need not be `Send`.
         move || {
-            let engines = Engines::new(engines, fallback, idle_unload, board);
+            let engines = Engines::new(engines, fallback, idle_unload, board.clone());
             let commands = engine_commands;
             Inference {
                 outlet,
@@ -223,6 +225,9 @@ fn start_threads(
                 engines,
                 piece_deadline,
                 max_piece_chars,
+                dictionary,
+                board,
+                told: None,
             }
         }
     };

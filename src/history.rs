@@ -241,7 +241,9 @@ mod tests {
         let (intake, _outlet) = queue(1, &board);
         let history = History::new(max_entries, max_bytes, board);
         for text in texts {
-            let manner = Manner { voice: "rms".into(), rate: 1.0, pitch: 1.0, volume: 1.0 };
+            let reading = crate::text::Reading::default();
+            let manner =
+                Manner { voice: "rms".into(), rate: 1.0, pitch: 1.0, volume: 1.0, reading };
             let order = Order {
                 source: Source::new("test"),
                 text: (*text).into(),

@@ -16,7 +16,9 @@ use crate::clock;
 use crate::pipe::AudioSender;
 use crate::queue::Outlet;
 use crate::speech::{Lane, Utterance};
+use crate::status::StatusBoard;
 use crate::steering::Steering;
+use crate::text::dictionary::DictionaryFile;
 use engines::Engines;
 use speak::{Ended, Speaker};
 
@@ -45,6 +47,12 @@ pub struct Inference {
     pub piece_deadline: Duration,
     /// Longer texts are split.
     pub max_piece_chars: usize,
+    /// The user's own words for words.
+    pub dictionary: DictionaryFile,
+    /// Where is told what is wrong.
+    pub board: StatusBoard,
+    /// What was told of the dictionary last.
+    pub told: Option<String>,
 }
 
 impl Inference {
@@ -69,12 +77,15 @@ impl Inference {
                 self.wait();
                 continue;
             };
+            self.dictionary.look(clock::now());
+            self.tell_of_dictionary();
             let speaker = Speaker {
                 audio: &self.audio,
                 steering: &self.steering,
                 outlet: &self.outlet,
                 piece_deadline: self.piece_deadline,
                 max_piece_chars: self.max_piece_chars,
+                dictionary: self.dictionary.current(),
             };
             if let Ended::Suspended(utterance) = speaker.speak(&mut self.engines, utterance) {
                 debug_assert_eq!(utterance.lane, Lane::Ordinary, "only the ordinary waits");
@@ -82,6 +93,19 @@ impl Inference {
             }
         }
         self.engines.unload_all();
+    }
+
+    /// What is wrong with the dictionary is told once.
+    fn tell_of_dictionary(&mut self) {
+        let problem = self.dictionary.problem();
+        if self.told.as_deref() == problem {
+            return;
+        }
+        self.told = problem.map(str::to_owned);
+        if let Some(problem) = problem {
+            warn!("{problem}");
+        }
+        self.board.modify(|status| status.text.problem = problem.map(str::to_owned));
     }
 
     fn wait(&mut self) {

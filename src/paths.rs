@@ -13,7 +13,7 @@ use directories::{BaseDirs, ProjectDirs};
 pub struct Paths {
     /// For `~` in configured paths.
     pub home: PathBuf,
-    /// `speakerd.toml`.
+    /// `speakerd.toml` and `pronunciation.toml`.
     pub config_dir: PathBuf,
     /// Voices.
     pub data_dir: PathBuf,
@@ -45,6 +45,11 @@ impl Paths {
             state_dir: state.to_path_buf(),
             runtime_dir: runtime,
         })
+    }
+
+    /// The user's own words for words.
+    pub fn dictionary_file(&self) -> PathBuf {
+        self.config_dir.join("pronunciation.toml")
     }
 
     /// The configuration file that is read when none is named.

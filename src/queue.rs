@@ -226,7 +226,8 @@ mod tests {
     use super::*;
 
     fn order(text: &str, lane: Lane) -> Order {
-        let manner = Manner { voice: "rms".into(), rate: 1.0, pitch: 1.0, volume: 1.0 };
+        let reading = crate::text::Reading::default();
+        let manner = Manner { voice: "rms".into(), rate: 1.0, pitch: 1.0, volume: 1.0, reading };
         let source = Source::new("test");
         Order { source, text: text.into(), words: None, manner, lane, expires_at: None }
     }

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::Reading;
+
 /// Names one utterance for the life of the daemon. Ids are issued in ascending order from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -86,6 +88,8 @@ pub struct Manner {
     pub pitch: f32,
     /// Loudness, as a factor; at most 2.
     pub volume: f32,
+    /// How the text is made ready.
+    pub reading: Reading,
 }
 
 /// One thing to say.

@@ -17,6 +17,9 @@ pub struct Status {
     pub watch: WatchStatus,
     /// What waits.
     pub queue: QueueStatus,
+    /// How texts are made ready.
+    #[serde(default)]
+    pub text: TextStatus,
     /// The engines.
     pub engine: EngineStatus,
     /// The sound.
@@ -97,6 +100,13 @@ pub struct QueueStatus {
     pub n_not_spoken: u64,
     /// The outcomes among them that are `failed` or `timed-out`.
     pub n_failed: u64,
+}
+
+/// How texts are made ready.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TextStatus {
+    /// Why the pronunciation dictionary is not in force as it stands.
+    pub problem: Option<String>,
 }
 
 /// The engines.

@@ -50,6 +50,7 @@ pub fn status(status: &Status) -> String {
         if engine.loaded.is_empty() { "none loaded".to_owned() } else { engine.loaded.join(", ") };
     line(&mut text, "engines", &loaded);
     problem(&mut text, engine.degraded.as_deref());
+    problem(&mut text, status.text.problem.as_deref());
     line(&mut text, "memory", &format!("{:.1} MB", daemon.resident_bytes as f64 / 1e6));
     text += &files(&status.watch);
     text

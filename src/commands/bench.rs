@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "the answer goes to standard output")]
 
 mod tail;
+pub mod text;
 mod trial;
 
 use std::time::{Duration, SystemTime};
@@ -65,6 +66,7 @@ pub fn run(arguments: &Bench) -> anyhow::Result<()> {
         Measure::Memory,
         Measure::Idle,
         Measure::Tail,
+        Measure::Text,
     ];
     let asked = if arguments.what.is_empty() { &every[..] } else { &arguments.what };
     for what in asked {
@@ -75,6 +77,7 @@ pub fn run(arguments: &Bench) -> anyhow::Result<()> {
             Measure::Status => status(arguments.rounds * 20)?,
             Measure::Memory => memory()?,
             Measure::Idle => idle(Duration::from_secs(arguments.idle_secs))?,
+            Measure::Text => text::run(arguments.rounds),
             Measure::Tail => {
                 let time = Duration::from_secs(arguments.idle_secs);
                 tail::run(arguments.rounds, time, arguments.tail_mb.saturating_mul(1_000_000))?

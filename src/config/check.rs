@@ -12,6 +12,7 @@ use super::{
 };
 use crate::engine::{Prosody, registry};
 use crate::paths::Paths;
+use crate::text::Reading;
 
 /// The loudness that can be asked for: 2 is 6 dB more than the voice is made with.
 pub const VOLUME: RangeInclusive<f32> = 0.0..=2.0;
@@ -36,11 +37,13 @@ impl RawConfig {
         let file_path = file_path.map_err(|error| ConfigError::of("path", error.to_string()))?;
         let base = file_path.as_deref().and_then(Path::parent).unwrap_or(&paths.home).to_path_buf();
         let Self { watch, queue, engine, limits, audio, text, log, variables: _ } = self;
+        let reading = Reading::without(&text.skip_steps, text.emoji);
         let watch = watch
             .into_iter()
             .enumerate()
             .map(|(idx, raw)| {
-                raw.check(paths, &base).map_err(|error| error.within(&format!("watch[{idx}]")))
+                raw.check(paths, &base, reading)
+                    .map_err(|error| error.within(&format!("watch[{idx}]")))
             })
             .collect::<Result<_, _>>()?;
         check_voice(&engine.voice).map_err(|reason| ConfigError::of("engine.voice", reason))?;
@@ -96,6 +99,12 @@ impl RawConfig {
             },
             text: TextConfig {
                 max_piece_chars: within("text.max_piece_chars", text.max_piece_chars, 40..=2_000)?,
+                reading,
+                dictionary: if text.dictionary.as_os_str().is_empty() {
+                    paths.dictionary_file()
+                } else {
+                    paths.absolute(&text.dictionary, &base)
+                },
             },
             log_filter: log.level,
             file,
@@ -103,12 +112,26 @@ impl RawConfig {
     }
 }
 
+/// A sentence that says what was said.
+fn checked_template(template: String) -> Result<std::sync::Arc<str>, ConfigError> {
+    if template.contains("{text}") {
+        return Ok(template.into());
+    }
+    Err(ConfigError::of("chat_template", "has no {text} in it, as in \"{name} says {text}\""))
+}
+
 impl RawWatch {
-    /// Checks one watch; relative paths are below `base`.
+    /// Checks one watch; relative paths are below `base`, and its text is read as `reading` says where the watch
+    /// says nothing else.
     ///
     /// # Errors
     /// Names the key and what would be right.
-    pub fn check(self, paths: &Paths, base: &Path) -> Result<WatchConfig, ConfigError> {
+    pub fn check(
+        self,
+        paths: &Paths,
+        base: &Path,
+        reading: Reading,
+    ) -> Result<WatchConfig, ConfigError> {
         if self.path.as_os_str().is_empty() {
             return Err(ConfigError::of(
                 "path",
@@ -135,6 +158,8 @@ impl RawWatch {
             hold_partial: (hold_partial_ms > 0).then(|| Duration::from_millis(hold_partial_ms)),
             filter: Filter::new(self.include, self.exclude)?.into(),
             format: self.format,
+            chat_template: checked_template(self.chat_template)?,
+            reading: reading.changed(self.skip_steps.as_deref(), self.emoji),
             fold: self.fold,
             overflow: self.overflow,
             max_waiting: within("max_waiting", self.max_waiting, 1..=10_000)?,

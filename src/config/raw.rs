@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::error::Origin;
 use super::{ConfigError, Fallback, Output};
 use crate::engine::registry;
+use crate::text::Step;
+use crate::text::emoji::Emoji;
 pub use watch::RawWatch;
 
 /// The whole file.
@@ -136,11 +138,19 @@ impl Default for RawAudio {
 #[expect(missing_docs, reason = "the commented default file documents each key")]
 pub struct RawText {
     pub max_piece_chars: usize,
+    pub skip_steps: Vec<Step>,
+    pub emoji: Emoji,
+    pub dictionary: PathBuf,
 }
 
 impl Default for RawText {
     fn default() -> Self {
-        Self { max_piece_chars: 250 }
+        Self {
+            max_piece_chars: 250,
+            skip_steps: Vec::new(),
+            emoji: Emoji::default(),
+            dictionary: PathBuf::new(),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Filter;
 use crate::speech::Lane;
+use crate::text::Reading;
 
 /// A file, or all files that a pattern matches.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +29,10 @@ pub struct WatchConfig {
     pub filter: Arc<Filter>,
     /// What of a line is said.
     pub format: Format,
+    /// How a chat line is said: `{name}` and `{text}` in a sentence.
+    pub chat_template: Arc<str>,
+    /// How its text is made ready for speech.
+    pub reading: Reading,
     /// Whether equal neighbours are told in one.
     pub fold: bool,
     /// What happens when more lines wait than may.

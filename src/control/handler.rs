@@ -111,6 +111,7 @@ impl Handler {
                 rate: config.engine.rate,
                 pitch: config.engine.pitch,
                 volume: 1.0,
+                reading: config.text.reading,
             },
             max_age: config.queue.max_age,
             check_voice,

@@ -129,7 +129,7 @@ pub struct HistoryRequest {
 #[serde(rename_all = "kebab-case")]
 pub enum WatchRequest {
     /// Watch another file or pattern, until the daemon ends; answered when its position is written down.
-    Add(RawWatch),
+    Add(Box<RawWatch>),
     /// Watch it no longer.
     Remove {
         /// As it was added.

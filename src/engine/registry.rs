@@ -23,6 +23,11 @@ pub fn engine_of(voice: &str) -> Option<&'static str> {
     espeak::language_of(voice).map(|_language| ESPEAK)
 }
 
+/// The language of a voice, as espeak-ng names it; voices that do not say are English.
+pub fn language_of(voice: &str) -> &str {
+    espeak::language_of(voice).unwrap_or("en")
+}
+
 /// The voices to name in an error.
 pub fn known_voices() -> Vec<String> {
     let mut voices = Vec::new();

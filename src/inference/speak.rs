@@ -10,16 +10,20 @@ use crossbeam_channel::Select;
 use super::engines::{Engines, Found};
 use super::limits::{Stopwatch, audio_budget};
 use crate::clock;
-use crate::engine::{Engine, EngineError, Prosody, Speech};
-use crate::pcm::PcmChunk;
+use crate::engine::{Engine, EngineError, Prosody, Speech, registry};
+use crate::pcm::{PcmChunk, PcmSpec};
 use crate::pipe::{AudioMessage, AudioSender, Opening};
 use crate::queue::Outlet;
 use crate::speech::{Lane, Outcome, Utterance};
 use crate::steering::{Steering, Stopping};
-use crate::text::{clean::clean, split::pieces};
+use crate::text::dictionary::Dictionary;
+use crate::text::{self, Piece, Prepared, Speaking};
 
 /// How often a full pipe is looked at without being woken. Wake-ups come at once; this is for the one that was missed.
 const FULL_PIPE_POLL: Duration = Duration::from_millis(100);
+
+/// How much silence is sent at once.
+const SILENT_CHUNK: Duration = Duration::from_millis(100);
 
 /// What speaking needs besides the engines.
 pub struct Speaker<'a> {
@@ -33,6 +37,8 @@ pub struct Speaker<'a> {
     pub piece_deadline: Duration,
     /// Longer texts are split.
     pub max_piece_chars: usize,
+    /// The user's own words for words.
+    pub dictionary: &'a Dictionary,
 }
 
 /// How an attempt ended.
@@ -103,21 +109,26 @@ impl Speaker<'_> {
                 "it waited longer than max_age_secs allows",
             ));
         }
-        let text = clean(&utterance.text)
-            .ok_or_else(|| Stop::because(Outcome::Dropped, "nothing in it can be spoken"))?;
+        // By the voice that was asked for first: where there is nothing to say, no engine is loaded.
+        let voice = utterance.manner.voice.clone();
+        let (mut prepared, mut words) = self.prepare(utterance, &voice)?;
         let found = engines
-            .for_voice(&utterance.manner.voice, clock::now())
+            .for_voice(&voice, clock::now())
             .map_err(|error| Stop::because(Outcome::Failed, error.to_string()))?;
-        let Found { engine, name, voice, degraded } = found;
+        let Found { engine, name, voice: its_voice, degraded } = found;
+        if *its_voice != *voice {
+            (prepared, words) = self.prepare(utterance, &its_voice)?;
+        }
+        let voice = its_voice;
         let report = utterance.ticket.report_mut();
-        report.spoken_text = Some(text.clone());
+        report.spoken_text = Some(words);
         report.spoken_voice = Some(voice.clone());
         report.engine = Some(engine.info().name);
         report.reason = degraded;
         (report.audio, report.compute) = (Duration::ZERO, Duration::ZERO);
         // A panic costs this utterance and the engine, whose state is not to be trusted any more.
         let spoken =
-            catch_unwind(AssertUnwindSafe(|| self.speak_text(engine, &voice, &text, utterance)));
+            catch_unwind(AssertUnwindSafe(|| self.pull(engine, &voice, &prepared, utterance)));
         let spoken = if let Ok(spoken) = spoken {
             spoken
         } else {
@@ -131,20 +142,45 @@ impl Speaker<'_> {
         spoken
     }
 
-    fn speak_text(
+    /// Makes the text ready for a voice; returns with it what will be said.
+    fn prepare(&self, utterance: &Utterance, voice: &str) -> Result<(Prepared, String), Stop> {
+        let speaking = Speaking { voice, language: registry::language_of(voice) };
+        let reading = utterance.manner.reading;
+        let prepared = text::prepare(
+            &utterance.text,
+            reading,
+            speaking,
+            self.dictionary,
+            self.max_piece_chars,
+            |_, _| (),
+        );
+        let nothing = || Stop::because(Outcome::Dropped, "nothing in it can be spoken");
+        let words = prepared.words().ok_or_else(nothing)?;
+        Ok((prepared, words))
+    }
+
+    fn pull(
         &self,
         engine: &mut dyn Engine,
         voice: &str,
-        text: &str,
+        prepared: &Prepared,
         utterance: &mut Utterance,
     ) -> Result<(), Stop> {
         let prosody = Prosody {
             rate: utterance.manner.rate.clamp(*Prosody::RATE.start(), *Prosody::RATE.end()),
             pitch: utterance.manner.pitch.clamp(*Prosody::PITCH.start(), *Prosody::PITCH.end()),
         };
-        let budget = audio_budget(text.chars().count(), prosody.rate);
-        for piece in pieces(text, self.max_piece_chars) {
-            let speech = Speech { text: &piece, voice, prosody, seed: utterance.id.get() };
+        let (n_chars, pauses) = prepared.extent();
+        let budget = audio_budget(n_chars, prosody.rate) + pauses;
+        for piece in &prepared.pieces {
+            let piece = match piece {
+                Piece::Words(words) => words,
+                Piece::Pause(pause) => {
+                    self.be_silent(engine.info().spec, *pause, utterance)?;
+                    continue;
+                }
+            };
+            let speech = Speech { text: piece, voice, prosody, seed: utterance.id.get() };
             let mut stopwatch = Stopwatch::new(self.piece_deadline);
             let began = clock::now();
             let mut stream =
@@ -168,6 +204,24 @@ impl Speaker<'_> {
                 }
                 self.deliver(chunk, utterance)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Silence that the text asks for.
+    fn be_silent(
+        &self,
+        spec: PcmSpec,
+        pause: Duration,
+        utterance: &mut Utterance,
+    ) -> Result<(), Stop> {
+        let mut n_left = spec.samples_in(pause);
+        while n_left > 0 {
+            let n = n_left.min(spec.samples_in(SILENT_CHUNK));
+            n_left -= n;
+            let chunk = PcmChunk { spec, samples: vec![0.0; n] };
+            utterance.ticket.report_mut().audio += chunk.duration();
+            self.deliver(chunk, utterance)?;
         }
         Ok(())
     }

@@ -17,10 +17,10 @@ const MAX_NAME_CHARS: usize = 40;
 ///
 /// # Errors
 /// Says why there is nothing to say.
-pub fn of_line(format: &Format, line: &str) -> Result<Option<Arc<str>>, String> {
+pub fn of_line(format: &Format, template: &str, line: &str) -> Result<Option<Arc<str>>, String> {
     match format {
         Format::Plain => Ok(None),
-        Format::Chat => Ok(message(line).map(|(name, says)| format!("{name} {says}").into())),
+        Format::Chat => Ok(message(line).map(|message| message.words(template).into())),
         Format::Json(field) => json_field(line, field).map(|words| Some(words.into())),
     }
 }
@@ -51,23 +51,55 @@ fn in_words(n: u64) -> String {
     Num2Words::new(n).to_words().unwrap_or_else(|_| n.to_string())
 }
 
-/// Takes a chat line apart into a name and what follows it in speech: `says …`, or what the person does.
-fn message(line: &str) -> Option<(&str, String)> {
+/// What a chat line says of somebody.
+enum Message<'a> {
+    Says(&'a str, &'a str),
+    /// An action, as in `* anna waves`.
+    Does(&'a str, &'a str),
+}
+
+impl Message<'_> {
+    fn words(&self, template: &str) -> String {
+        match self {
+            // The text last: what looks like a place for the name in it is none.
+            Self::Says(name, text) => {
+                let (before, after) = template.split_once("{text}").unwrap_or((template, ""));
+                let name = sayable(name);
+                [&before.replace("{name}", &name), *text, &after.replace("{name}", &name)].concat()
+            }
+            Self::Does(name, does) => format!("{} {does}", sayable(name)),
+        }
+    }
+}
+
+/// Takes a chat line apart.
+fn message(line: &str) -> Option<Message<'_>> {
     let line = without_stamps(line);
     if let Some((name, text)) = line.strip_prefix('<').and_then(|rest| rest.split_once('>')) {
         return said(name, text);
     }
-    // An action, as in `* anna waves`; `***` and `-!-` are the program's own.
+    // `***` and `-!-` are the program's own.
     if let Some((name, does)) = line.strip_prefix("* ").and_then(|rest| rest.split_once(' ')) {
-        return Some((name_of(name)?, does.trim().to_owned()));
+        return Some(Message::Does(name_of(name)?, does.trim()));
     }
     let (name, text) = line.split_once(": ")?;
     said(name, text)
 }
 
-fn said<'a>(name: &'a str, text: &str) -> Option<(&'a str, String)> {
+fn said<'a>(name: &'a str, text: &'a str) -> Option<Message<'a>> {
     let (name, text) = (name_of(name)?, text.trim());
-    (!text.is_empty()).then(|| (name, format!("says {text}")))
+    (!text.is_empty()).then_some(Message::Says(name, text))
+}
+
+/// A name without what only makes it unlike all others: `xX_anna_Xx` and `anna_1987` are "anna".
+fn sayable(name: &str) -> String {
+    let inner = name.strip_prefix("xX").and_then(|rest| rest.strip_suffix("Xx")).unwrap_or(name);
+    let inner = inner.trim_matches(['_', '-', '.']);
+    let stem = inner.trim_end_matches(|c: char| c.is_ascii_digit());
+    // One or two digits may belong to it: "R2D2", "player 7".
+    let stem =
+        if inner.len() - stem.len() > 2 { stem.trim_end_matches(['_', '-', '.']) } else { inner };
+    if stem.chars().any(char::is_alphabetic) { stem.replace('_', " ") } else { name.to_owned() }
 }
 
 /// A name without the signs of rank that chat programs put in front of it.
@@ -137,7 +169,7 @@ mod tests {
     use super::*;
 
     fn chat(line: &str) -> Option<String> {
-        of_line(&Format::Chat, line).unwrap().map(|words| words.to_string())
+        of_line(&Format::Chat, "{name} says {text}", line).unwrap().map(|words| words.to_string())
     }
 
     #[test]
@@ -149,7 +181,7 @@ mod tests {
             ("[12:03:44] anna: hello", "anna says hello"),
             ("[12:03] <anna> a: b", "anna says a: b"),
             ("12:03:44 <+anna> hello", "anna says hello"),
-            ("2026-11-25T12:03:44Z anna_7: hello", "anna_7 says hello"),
+            ("2026-11-25T12:03:44Z anna_7: hello", "anna 7 says hello"),
             ("2026-11-25 12:03:44 (mod) anna: hello", "anna says hello"),
             ("[12:03:44] [Server thread/INFO]: <anna> hello", "anna says hello"),
             ("* anna waves", "anna waves"),
@@ -178,7 +210,7 @@ mod tests {
     fn a_json_line_says_its_field() {
         let of = |field: &str, line: &str| {
             let format = Format::try_from(format!("json:{field}")).unwrap();
-            of_line(&format, line).map(|words| words.unwrap().to_string())
+            of_line(&format, "", line).map(|words| words.unwrap().to_string())
         };
         let line = r#"{"message":"disk full","n":7,"ok":true,"event":{"text":"deep"},"list":["a","b"],"no":null}"#;
         for (field, words) in [
@@ -202,6 +234,28 @@ mod tests {
         }
         for format in ["json:", "json:a..b", "xml", ""] {
             assert!(Format::try_from(format.to_owned()).is_err(), "{format}");
+        }
+    }
+
+    #[test]
+    fn the_sentence_and_the_name_are_as_they_can_be_said() {
+        let say = |template: &str, line: &str| {
+            of_line(&Format::Chat, template, line).unwrap().unwrap().to_string()
+        };
+        assert_eq!(say("{text}, says {name}", "anna: hi"), "hi, says anna");
+        assert_eq!(say("{text}", "anna: hi {name}"), "hi {name}", "what is said is no template");
+        for (name, said) in [
+            ("xX_slayer_Xx", "slayer"),
+            ("anna_1987", "anna"),
+            ("R2D2", "R2D2"),
+            ("bob_99", "bob 99"),
+            ("_x_", "x"),
+            ("2024a", "2024a"),
+        ] {
+            assert_eq!(
+                say("{name} says {text}", &format!("{name}: hi")),
+                format!("{said} says hi")
+            );
         }
     }
 

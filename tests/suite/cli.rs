@@ -247,3 +247,66 @@ fn an_espeak_voice_speaks_where_espeak_is_and_says_what_is_missing_where_not() {
         (Some("espeak"), Some("espeak:de"))
     );
 }
+
+#[test]
+fn explain_shows_each_step_by_the_code_that_speaks() {
+    let home = Home::new(
+        "[[watch]]\npath = \"$HOME/chat.log\"\nformat = \"chat\"\nexclude = \"^!\"\nskip_steps = [\"english\"]\n",
+    );
+    let config = home.path("speakerd.toml");
+    let config = config.to_str().unwrap();
+    std::fs::create_dir_all(home.path("config/speakerd")).unwrap();
+    let dictionary = home.path("config/speakerd/pronunciation.toml");
+    std::fs::write(&dictionary, "[words]\nnginx = \"engine x\"\n").unwrap();
+    let said =
+        home.ok(&["explain", "12:03:44 nginx is at 91% [pause 1s] **now**", "--config", config]);
+    let expected = "\
+line        12:03:44 nginx is at 91% [pause 1s] **now**
+stamps      nginx is at 91%
+dictionary  engine x is at 91%
+english     engine x is at ninety-one percent
+markdown    now
+spoken      engine x is at ninety-one percent
+silence     1000 ms
+spoken      now
+";
+    assert_eq!(said, expected);
+    let chat = home.path("chat.log");
+    let of_chat = |line: &str| {
+        let arguments =
+            ["explain", line, "--config", config, "--watch", chat.to_str().unwrap(), "--json"];
+        serde_json::from_str::<serde_json::Value>(&home.ok(&arguments)).unwrap()
+    };
+    let explained = of_chat("<anna> 5 km");
+    assert_eq!(explained["pieces"][0]["words"], "anna says 5 km");
+    assert_eq!(explained["steps"][0]["step"], "format");
+    assert!(of_chat("!command")["dropped"].as_str().unwrap().contains("exclude"));
+    let (code, message) = home.fails(&["explain", "x", "--config", config, "--watch", "/nowhere"]);
+    assert_eq!(code, 1);
+    assert!(message.contains("/nowhere") && message.contains("chat.log"), "{message}");
+    std::fs::write(&dictionary, "[words]\nnginx = 1\n").unwrap();
+    let (_, message) = home.fails(&["explain", "x", "--config", config]);
+    assert!(message.contains("pronunciation.toml"), "{message}");
+}
+
+#[test]
+fn the_dictionary_is_read_again_while_the_daemon_runs_and_a_broken_one_is_told_of() {
+    let home = Home::new(&format!("{QUIET}[text]\ndictionary = \"$HOME/words.toml\"\n"));
+    let _daemon = home.start();
+    let said = |words: Option<&str>| {
+        if let Some(words) = words {
+            std::fs::write(home.path("words.toml"), words).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(1_050)); // it is asked once a second
+        }
+        home.ok(&["say", "--wait", "the cat"]);
+        home.history().last().unwrap()["spoken_text"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(said(None), "the cat");
+    assert_eq!(said(Some("[words]\ncat = \"feline\"\n")), "the feline");
+    assert_eq!(said(Some("[words]\ncat = \n")), "the feline", "the last good one");
+    let status = home.ok(&["status"]);
+    assert!(status.contains("words.toml"), "{status}");
+    assert_eq!(home.log().matches("words.toml").count(), 1, "told once");
+    assert_eq!(said(Some("[words]\ncat = \"tiger\"\n")), "the tiger");
+    assert!(!home.ok(&["status"]).contains("words.toml"));
+}

@@ -7,6 +7,8 @@ use speakerd::cli::Cli;
 use speakerd::config::raw::{RawConfig, RawWatch};
 use speakerd::config::{Config, DEFAULT_FILE};
 use speakerd::paths::Paths;
+use speakerd::text::dictionary::Dictionary;
+use speakerd::text::emoji::Emoji;
 
 const README: &str = include_str!("../../README.md");
 
@@ -45,6 +47,8 @@ fn the_default_file_shows_every_key_at_its_default() {
     let default = RawWatch {
         voice: Some("rms".to_owned()),
         max_age_secs: Some(0.0),
+        skip_steps: Some(Vec::new()),
+        emoji: Some(Emoji::Drop),
         ..RawWatch::of("~/notes/*.txt".into())
     };
     assert_eq!(watch, default);
@@ -69,7 +73,12 @@ fn blocks(language: &str) -> Vec<&'static str> {
 fn the_configuration_in_the_readme_is_valid() {
     let blocks = blocks("toml");
     assert!(!blocks.is_empty());
-    for block in blocks {
+    let (dictionaries, configs): (Vec<_>, Vec<_>) =
+        blocks.into_iter().partition(|block| block.starts_with("[words]"));
+    for block in dictionaries {
+        Dictionary::parse(block).unwrap_or_else(|error| panic!("{block}\n{error}"));
+    }
+    for block in configs {
         let raw: RawConfig =
             toml::from_str(block).unwrap_or_else(|error| panic!("{block}\n{error}"));
         let _config: Config =

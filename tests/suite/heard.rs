@@ -309,3 +309,16 @@ fn a_clear_reaches_what_still_waits_in_the_files() {
     rig.wait_idle();
     assert_eq!(rig.outcomes(), [], "what was cleared stays cleared");
 }
+
+#[test]
+fn a_pause_in_a_text_is_silence_of_that_length() {
+    let rig = Rig::start("");
+    rig.say("ab [pause 700ms] cd");
+    rig.wait_idle();
+    rig.say("ab cd");
+    rig.wait_idle();
+    let lengths: Vec<_> = rig.history().iter().map(|entry| entry.audio_secs).collect();
+    let difference = lengths[0] - lengths[1];
+    assert!((0.55..0.8).contains(&difference), "{lengths:?}");
+    assert_eq!(rig.history()[0].spoken_text.as_deref(), Some("ab cd"));
+}

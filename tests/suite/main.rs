@@ -20,6 +20,7 @@ mod idle;
 mod intelligible;
 mod policies;
 mod positions;
+mod reading;
 mod restart;
 mod sound;
 mod support;

@@ -48,7 +48,7 @@ fn requests_are_written_like_this() {
             json!({"watch": {"remove": {"path": "/a.log"}}}),
         ),
         (
-            Request::Watch(WatchRequest::Add(watch)),
+            Request::Watch(WatchRequest::Add(Box::new(watch))),
             json!({"watch": {"add": {"path": "/a.log", "voice": "slt", "start": "resume", "on_rewrite": "beginning",
                 "priority": "ordinary", "rate": 1.0, "pitch": 1.0, "volume": 1.0}}}),
         ),
@@ -69,7 +69,7 @@ fn what_need_not_be_given_need_not_be_written() {
         (json!({"replay": {}}), Request::Replay(Replay { n: 1 })),
         (
             json!({"watch": {"add": {"path": "/a"}}}),
-            Request::Watch(WatchRequest::Add(RawWatch::of("/a".into()))),
+            Request::Watch(WatchRequest::Add(Box::new(RawWatch::of("/a".into())))),
         ),
     ] {
         assert_eq!(serde_json::from_value::<Request>(wire).unwrap(), request);

@@ -6,6 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::super::{CatchUp, Format, OnRewrite, Overflow, Start};
 use crate::speech::Lane;
+use crate::text::Step;
+use crate::text::emoji::Emoji;
 
 /// A file or a pattern, and how it is read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +31,12 @@ pub struct RawWatch {
     pub exclude: Vec<String>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub format: Format,
+    #[serde(default = "chat_template", skip_serializing_if = "is_chat_template")]
+    pub chat_template: String,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub skip_steps: Option<Vec<Step>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub emoji: Option<Emoji>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub fold: bool,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -62,6 +70,9 @@ impl RawWatch {
             include: Vec::new(),
             exclude: Vec::new(),
             format: Format::default(),
+            chat_template: chat_template(),
+            skip_steps: None,
+            emoji: None,
             fold: false,
             overflow: Overflow::default(),
             max_waiting: max_waiting(),
@@ -73,6 +84,14 @@ impl RawWatch {
             volume: 1.0,
         }
     }
+}
+
+fn chat_template() -> String {
+    "{name} says {text}".to_owned()
+}
+
+fn is_chat_template(value: &String) -> bool {
+    *value == chat_template()
 }
 
 fn one() -> f32 {

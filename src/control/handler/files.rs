@@ -75,7 +75,7 @@ impl Handler {
                 return Ok(Response::Files(files.into_iter().map(|file| file.path).collect()));
             }
             WatchRequest::Add(raw) => {
-                self.ask_watch(WatchCommand::Add(self.checked(raw)?, reply))?;
+                self.ask_watch(WatchCommand::Add(self.checked(*raw)?, reply))?;
             }
             WatchRequest::Remove { path } => {
                 let path = self.paths.absolute(&path, &self.paths.home);
@@ -96,7 +96,7 @@ impl Handler {
             (self.check_voice)(voice)
                 .map_err(|why| Refusal::new(RefusalCode::UnknownVoice, why))?;
         }
-        raw.check(&self.paths, &self.paths.home)
+        raw.check(&self.paths, &self.paths.home, self.manner.reading)
             .map_err(|error| Refusal::new(RefusalCode::BadRequest, error.to_string()))
     }
 

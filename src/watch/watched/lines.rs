@@ -151,7 +151,7 @@ impl Watched {
         if self.max_age().is_some_and(|max| now.saturating_duration_since(appeared_at) > max) {
             return Err((Outcome::Expired, EXPIRED.to_owned()));
         }
-        let words = words::of_line(&self.config.format, text)
+        let words = words::of_line(&self.config.format, &self.config.chat_template, text)
             .map_err(|reason| (Outcome::Dropped, reason))?;
         if self.rate.as_mut().is_some_and(|rate| !rate.admits(appeared_at)) {
             let max = self.config.max_lines_per_minute.unwrap_or_default();
@@ -177,6 +177,7 @@ impl Watched {
             rate: rate * self.config.rate,
             pitch: pitch * self.config.pitch,
             volume: self.config.volume,
+            reading: self.config.reading,
         };
         let expires_at = appeared_at.zip(self.max_age()).map(|(since, max)| since + max);
         let (source, lane) = (self.source.clone(), self.config.priority);

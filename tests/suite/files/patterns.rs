@@ -97,7 +97,7 @@ fn what_is_removed_and_added_again_is_neither_lost_nor_doubled() {
         rig.ask(&Request::Watch(WatchRequest::Remove { path: rig.path(path) }));
         let mut raw = RawWatch::of(rig.path(path));
         raw.fold = true;
-        rig.ask(&Request::Watch(WatchRequest::Add(raw)));
+        rig.ask(&Request::Watch(WatchRequest::Add(Box::new(raw))));
         rig.append("a.log", "again\nagain\n");
         rig.wait_idle();
         let heard: Vec<_> = texts(&rig).into_iter().filter(|it| it.starts_with("line")).collect();

@@ -94,7 +94,7 @@ fn what_cannot_be_watched_is_refused_by_name_and_the_others_go_on() {
     let _socket = std::os::unix::net::UnixListener::bind(rig.path("socket")).unwrap();
     for (name, what) in [("directory", "a directory"), ("fifo", "a FIFO"), ("socket", "a socket")] {
         let raw = speakerd::config::raw::RawWatch::of(rig.path(name));
-        let request = speakerd::control::protocol::WatchRequest::Add(raw);
+        let request = speakerd::control::protocol::WatchRequest::Add(Box::new(raw));
         let refused = rig.try_ask(&speakerd::control::protocol::Request::Watch(request));
         let message = refused.unwrap_err().to_string();
         assert!(message.contains(what) && message.contains(name), "{message}");

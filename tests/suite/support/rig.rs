@@ -18,6 +18,8 @@ use speakerd::history::Entry;
 use speakerd::paths::Paths;
 use speakerd::speech::Outcome;
 use speakerd::status::Status;
+use speakerd::text::emoji::Emoji;
+use speakerd::text::{Reading, Step};
 
 use super::tone_engine::TestEngines;
 use super::tones;
@@ -58,6 +60,12 @@ impl Rig {
         std::fs::write(&file, config).unwrap();
         let mut config = Config::load(Some(&file), &paths, std::iter::empty()).unwrap();
         config.engine.voice = self.voice.into();
+        if !self.config.contains("[text]") {
+            // What is heard is then what was written, letter by letter.
+            let reading = Reading::without(&Step::ALL, Emoji::default());
+            config.text.reading = reading;
+            config.watch.iter_mut().for_each(|watch| watch.reading = reading);
+        }
         let output = VirtualOutput { control: self.card.clone(), speed: self.speed };
         self.daemon = Some(std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -157,7 +165,7 @@ impl Rig {
 
     pub(crate) fn watch(&self, name: &str) {
         let raw = speakerd::config::raw::RawWatch::of(self.path(name));
-        self.ask(&Request::Watch(WatchRequest::Add(raw)));
+        self.ask(&Request::Watch(WatchRequest::Add(Box::new(raw))));
     }
 
     pub(crate) fn say(&self, text: &str) -> u64 {
