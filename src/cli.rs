@@ -68,6 +68,8 @@ pub enum Command {
     Unload,
     /// Wait until everything was read, said and heard.
     WaitIdle(WaitIdle),
+    /// Have the daemon read its configuration again; what waits and what is loaded stays.
+    Reload,
     /// End the daemon.
     Shutdown,
     /// Show this program's version and the daemon's.

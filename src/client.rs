@@ -80,6 +80,15 @@ pub fn run(command: Command, paths: &Paths) -> anyhow::Result<()> {
             done(&socket, &Request::WaitIdle(WaitIdle { timeout_secs: timeout }))
         }
         Command::Shutdown => done(&socket, &Request::Shutdown),
+        Command::Reload => {
+            let Response::Reloaded { needs_restart } = ask(&socket, &Request::Reload)? else {
+                return unexpected();
+            };
+            match needs_restart.as_slice() {
+                [] => Ok(()),
+                keys => print(&format!("from the next start on: {}\n", keys.join(", "))),
+            }
+        }
         Command::Run(_)
         | Command::Config(_)
         | Command::Install

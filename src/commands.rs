@@ -64,12 +64,17 @@ fn run(command: Command) -> anyhow::Result<()> {
 }
 
 fn run_daemon(arguments: &Run, paths: Paths) -> anyhow::Result<()> {
-    let mut config = Config::load(arguments.config.as_deref(), &paths, environment())?;
     let here = std::env::current_dir().context("cannot tell the current directory")?;
-    for path in &arguments.watch {
-        config.watch.push(RawWatch::of(path.clone()).check(&paths, &here, config.text.reading)?);
-    }
-    daemon::run(config, paths)
+    let (file, files, places) = (arguments.config.clone(), arguments.watch.clone(), paths.clone());
+    let load = move || {
+        let mut config = Config::load(file.as_deref(), &places, environment())?;
+        for path in &files {
+            let raw = RawWatch::of(path.clone());
+            config.watch.push(raw.check(&places, &here, config.text.reading)?);
+        }
+        Ok(config)
+    };
+    daemon::run(paths, Box::new(load))
 }
 
 /// The environment as far as it is text; what is not cannot be a setting of ours.
@@ -95,6 +100,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         Some(ClientError::Refused(refusal)) => match refusal.code {
             RefusalCode::QueueFull => exit::QUEUE_FULL,
             RefusalCode::TimedOut => exit::TIMED_OUT,
+            RefusalCode::BadConfig => exit::CONFIG,
             RefusalCode::BadRequest
             | RefusalCode::Busy
             | RefusalCode::NothingToSkip

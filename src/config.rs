@@ -6,6 +6,7 @@
 pub mod check;
 pub mod error;
 pub mod filter;
+mod live;
 pub mod raw;
 pub mod watch;
 

@@ -5,10 +5,10 @@
 pub mod descriptors;
 pub mod heap;
 pub mod notify;
+pub mod reload;
 pub mod signals;
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use tokio::sync::{Notify, mpsc, watch as flag};
+use tokio::sync::{Notify, mpsc, oneshot, watch as flag};
 use tracing::{error, info, warn};
 
 use crate::clock;
@@ -28,7 +28,7 @@ use crate::control::server;
 use crate::engine::registry;
 use crate::history::History;
 use crate::inference::engines::{BuiltEngines, EngineSource, Engines};
-use crate::inference::{EngineCommand, Inference};
+use crate::inference::{EngineCommand, EngineSettings, Inference};
 use crate::logging;
 use crate::paths::{Paths, private_dir};
 use crate::pipe::pipe;
@@ -37,9 +37,10 @@ use crate::playback::{Playback, PlaybackSettings};
 use crate::queue::queue;
 use crate::status::StatusBoard;
 use crate::steering::{Steering, Stopping};
-use crate::text::dictionary::DictionaryFile;
 use crate::threads::{Thread, spawn_named};
 use crate::watch::{Watch, WatchCommand};
+use reload::{LoadConfig, Reloaded, Reloader};
+use signals::Ask;
 
 /// What the history may take in memory: 100,000 ordinary lines, or fewer long ones.
 const HISTORY_BYTES: usize = 64 << 20;
@@ -49,6 +50,9 @@ const WATCH_COMMANDS: usize = 16;
 
 /// Requests to the inference thread that wait: loading takes long, and nobody needs it twice.
 const ENGINE_COMMANDS: usize = 4;
+
+/// Requests to read the configuration again that wait: each is answered in milliseconds.
+const RELOADS: usize = 4;
 
 /// What is left of the shutdown's time for the bookmarks and for those who follow, once the line is cut.
 const CUT_RESERVE: Duration = Duration::from_millis(800);
@@ -63,13 +67,16 @@ pub struct Setup {
     pub engines: Box<dyn EngineSource>,
     /// Where the sound goes.
     pub output: Box<dyn Output>,
+    /// Reads the configuration again.
+    pub load: LoadConfig,
 }
 
 impl Setup {
     /// The engines and the output of this build.
-    pub fn new(config: Config, paths: Paths) -> Self {
+    pub fn new(config: Config, paths: Paths, load: LoadConfig) -> Self {
         let output = open_output(&config.audio);
-        Self { config, paths, engines: Box::new(BuiltEngines { trim_memory: heap::trim }), output }
+        let engines = Box::new(BuiltEngines { trim_memory: heap::trim });
+        Self { config, paths, engines, output, load }
     }
 }
 
@@ -77,24 +84,30 @@ impl Setup {
 ///
 /// # Errors
 /// Where it cannot start, or one of its threads is lost.
-pub fn run(config: Config, paths: Paths) -> anyhow::Result<()> {
+pub fn run(paths: Paths, load: LoadConfig) -> anyhow::Result<()> {
     heap::prepare();
+    let config = load()?;
     logging::start(&config.log_filter);
     descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
-        let signals = signals::Signals::listen().context("cannot listen for signals")?;
-        serve(Setup::new(config, paths), signals.stop()).await
+        let mut signals = signals::Signals::listen().context("cannot listen for signals")?;
+        let (asks, asked) = mpsc::channel(4); // a signal that comes meanwhile says nothing new
+        tokio::task::spawn_local(
+            async move { while asks.send(signals.next().await).await.is_ok() {} },
+        );
+        serve(Setup::new(config, paths, load), asked).await
     })
 }
 
-/// Runs the daemon until `stop` ends or a client asks for it. Runs in a `LocalSet`.
+/// Runs the daemon until it is asked to stop, by `asked` or by a client. Runs in a `LocalSet`.
 ///
 /// # Errors
 /// Where it cannot start, one of its threads is lost, or one does not end in time.
-pub async fn serve(setup: Setup, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let Setup { config, paths, engines, output } = setup;
+pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Result<()> {
+    let Setup { config, paths, engines, output, load } = setup;
+    let file = config.file.clone().unwrap_or_else(|| paths.config_file());
     state_dir(&paths.state_dir)?;
     let activated = listenfd::ListenFd::from_env().take_unix_listener(0).ok().flatten();
     let mut socket = ControlSocket::bind(&paths.socket(), activated)?;
@@ -106,7 +119,9 @@ pub async fn serve(setup: Setup, stop: impl Future<Output = ()>) -> anyhow::Resu
         status.daemon.config = config.file.as_ref().map(|file| file.display().to_string());
     });
     let shutdown = Arc::new(Notify::new());
-    let (threads, handler) = start_threads(&config, paths, engines, output, &board, &shutdown)?;
+    let (to_reload, mut reloads) = mpsc::channel(RELOADS);
+    let Started { mut threads, handler, to_playback } =
+        start_threads(&config, paths, engines, output, &board, &shutdown, to_reload)?;
     let handler = Rc::new(handler);
     let (closing, is_closing) = flag::channel(false);
     let listener = tokio::net::UnixListener::from_std(socket.take_listener()?)?;
@@ -116,19 +131,44 @@ pub async fn serve(setup: Setup, stop: impl Future<Output = ()>) -> anyhow::Resu
     notify::ready();
     info!(version = env!("CARGO_PKG_VERSION"), files = board.snapshot().watch.files.len(), "ready");
 
-    let mut threads = threads;
-    let lost = tokio::select! {
-        () = stop => None,
-        () = shutdown.notified() => None,
-        lost = threads.ended.recv() => lost,
+    let limit = config.limits.shutdown;
+    let current = config;
+    let handler_of_reloads = Rc::clone(&handler);
+    let mut reloader =
+        Reloader { load, file, current, to_playback, handler: handler_of_reloads, seen: None };
+    reloader.seen = reloader.stamp();
+    let mut look = tokio::time::interval(reload::LOOK_EVERY);
+    let lost = loop {
+        let asker = tokio::select! {
+            ask = asked.recv() => match ask {
+                Some(Ask::Reload) => None,
+                Some(Ask::Stop) | None => break None,
+            },
+            () = shutdown.notified() => break None,
+            lost = threads.ended.recv() => break lost,
+            asker = reloads.recv() => asker,
+            _ = look.tick() => {
+                if !reloader.has_changed() {
+                    continue;
+                }
+                None
+            }
+        };
+        notify::reloading();
+        let reloaded = reloader.reload().await;
+        notify::ready();
+        if let Some(asker) = asker {
+            let _hung_up = asker.send(reloaded);
+        }
     };
+    let limit = limit.max(reloader.current.limits.shutdown);
     if let Some(name) = lost {
         error!("the thread {name} is lost; stopping, so that a service manager can start anew");
     }
     notify::stopping();
-    let deadline = clock::now() + config.limits.shutdown;
+    let deadline = clock::now() + limit;
     handler.stop_speaking();
-    let late = threads.stop(config.limits.shutdown.saturating_sub(CUT_RESERVE), &handler).await;
+    let late = threads.stop(limit.saturating_sub(CUT_RESERVE), &handler).await;
     handler.history().close();
     let _server_is_gone = closing.send(true);
     let left = deadline.saturating_duration_since(clock::now()).max(Duration::from_millis(200));
@@ -172,6 +212,13 @@ struct Threads {
     reading: Option<Sender<Infallible>>,
 }
 
+/// What [`start_threads`] has made.
+struct Started {
+    threads: Threads,
+    handler: Handler,
+    to_playback: Sender<PlaybackSettings>,
+}
+
 fn start_threads(
     config: &Config,
     paths: Paths,
@@ -179,7 +226,8 @@ fn start_threads(
     output: Box<dyn Output>,
     board: &StatusBoard,
     shutdown: &Arc<Notify>,
-) -> anyhow::Result<(Threads, Handler)> {
+    to_reload: mpsc::Sender<oneshot::Sender<Reloaded>>,
+) -> anyhow::Result<Started> {
     let steering = Steering::default();
     steering.set_volume(config.audio.volume);
     let history = History::new(config.queue.history, HISTORY_BYTES, board.clone());
@@ -201,34 +249,20 @@ fn start_threads(
     .with_context(|| {
         format!("cannot begin to watch, with the bookmarks in `{}`", paths.state_dir.display())
     })?;
+    let (to_playback, playback_settings) = bounded(1); // the newest is what counts
     let playback = {
-        let settings = PlaybackSettings { gap: config.audio.gap, release: config.audio.release };
+        let settings = PlaybackSettings::of(config);
         let (board, steering) = (board.clone(), steering.clone());
         // Made on its thread: an open card need not be `Send`.
-        move || Playback::new(audio_in, output, steering, board, settings)
+        move || Playback::new(audio_in, output, steering, board, settings, playback_settings)
     };
     let inference = {
-        let (fallback, idle_unload) = (config.engine.fallback, config.engine.idle_unload);
         let (board, steering) = (board.clone(), steering.clone());
-        let (piece_deadline, max_piece_chars) =
-            (config.limits.piece_deadline, config.text.max_piece_chars);
-        let dictionary = DictionaryFile::new(config.text.dictionary.clone());
+        let settings = EngineSettings::of(config);
         // Made on its thread: an engine need not be `Send`.
         move || {
-            let engines = Engines::new(engines, fallback, idle_unload, board.clone());
-            let commands = engine_commands;
-            Inference {
-                outlet,
-                commands,
-                audio: audio_out,
-                steering,
-                engines,
-                piece_deadline,
-                max_piece_chars,
-                dictionary,
-                board,
-                told: None,
-            }
+            let engines = Engines::new(engines, &settings, board.clone());
+            Inference::new(outlet, engine_commands, audio_out, steering, engines, board, settings)
         }
     };
     let (has_ended, ended) = mpsc::channel(3); // one message from each thread
@@ -248,10 +282,12 @@ fn start_threads(
                 registry::check_installed(voice).map_err(|error| error.to_string())
             },
             shutdown: Arc::clone(shutdown),
+            to_reload,
         },
         config,
     );
-    Ok((Threads { watch, inference, playback, ended, steering, reading: Some(reading) }, handler))
+    let threads = Threads { watch, inference, playback, ended, steering, reading: Some(reading) };
+    Ok(Started { threads, handler, to_playback })
 }
 
 /// Starts a thread whose end is told, a panic included.

@@ -7,12 +7,14 @@ pub mod engines;
 pub mod limits;
 pub mod speak;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Select, TryRecvError, never};
 use tracing::{info, warn};
 
 use crate::clock;
+use crate::config::{Config, Fallback};
 use crate::pipe::AudioSender;
 use crate::queue::Outlet;
 use crate::speech::{Lane, Utterance};
@@ -29,33 +31,69 @@ pub enum EngineCommand {
     Load(String),
     /// Unload every engine.
     Unload,
+    /// Go by other settings from the next utterance on.
+    Configure(EngineSettings),
 }
 
-/// The thread's state.
-pub struct Inference {
-    /// The queue.
-    pub outlet: Outlet,
-    /// What is asked of it. Capacity 4: someone who asks more often than it can answer is refused.
-    pub commands: Receiver<EngineCommand>,
-    /// Where audio goes.
-    pub audio: AudioSender,
-    /// What to stop.
-    pub steering: Steering,
-    /// The engines.
-    pub engines: Engines,
+/// What can change while the thread runs.
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// What speaks where the engine asked for cannot be loaded.
+    pub fallback: Fallback,
+    /// After how much idleness an engine is unloaded; `None` for never.
+    pub idle_unload: Option<Duration>,
     /// Engine time for one piece.
     pub piece_deadline: Duration,
     /// Longer texts are split.
     pub max_piece_chars: usize,
     /// The user's own words for words.
-    pub dictionary: DictionaryFile,
-    /// Where is told what is wrong.
-    pub board: StatusBoard,
+    pub dictionary: PathBuf,
+}
+
+impl EngineSettings {
+    /// As they are configured.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            fallback: config.engine.fallback,
+            idle_unload: config.engine.idle_unload,
+            piece_deadline: config.limits.piece_deadline,
+            max_piece_chars: config.text.max_piece_chars,
+            dictionary: config.text.dictionary.clone(),
+        }
+    }
+}
+
+/// The thread's state.
+pub struct Inference {
+    outlet: Outlet,
+    /// Capacity 4: someone who asks more often than it can answer is refused.
+    commands: Receiver<EngineCommand>,
+    audio: AudioSender,
+    steering: Steering,
+    engines: Engines,
+    settings: EngineSettings,
+    dictionary: DictionaryFile,
+    board: StatusBoard,
     /// What was told of the dictionary last.
-    pub told: Option<String>,
+    told: Option<String>,
 }
 
 impl Inference {
+    /// A thread that has nothing to do yet.
+    pub fn new(
+        outlet: Outlet,
+        commands: Receiver<EngineCommand>,
+        audio: AudioSender,
+        steering: Steering,
+        engines: Engines,
+        board: StatusBoard,
+        settings: EngineSettings,
+    ) -> Self {
+        let dictionary = DictionaryFile::new(settings.dictionary.clone());
+        let told = None;
+        Self { outlet, commands, audio, steering, engines, settings, dictionary, board, told }
+    }
+
     /// Runs until the queue is closed and empty.
     pub fn run(mut self) {
         let mut suspended: Option<Utterance> = None;
@@ -83,8 +121,8 @@ impl Inference {
                 audio: &self.audio,
                 steering: &self.steering,
                 outlet: &self.outlet,
-                piece_deadline: self.piece_deadline,
-                max_piece_chars: self.max_piece_chars,
+                piece_deadline: self.settings.piece_deadline,
+                max_piece_chars: self.settings.max_piece_chars,
                 dictionary: self.dictionary.current(),
             };
             if let Ended::Suspended(utterance) = speaker.speak(&mut self.engines, utterance) {
@@ -93,6 +131,14 @@ impl Inference {
             }
         }
         self.engines.unload_all();
+    }
+
+    fn configure(&mut self, settings: EngineSettings) {
+        self.engines.configure(&settings);
+        if settings.dictionary != self.settings.dictionary {
+            self.dictionary = DictionaryFile::new(settings.dictionary.clone());
+        }
+        self.settings = settings;
     }
 
     /// What is wrong with the dictionary is told once.
@@ -132,6 +178,7 @@ impl Inference {
                     }
                 }
                 Ok(EngineCommand::Unload) => self.engines.unload_all(),
+                Ok(EngineCommand::Configure(settings)) => self.configure(settings),
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {
                     self.commands = never(); // a closed channel is always ready

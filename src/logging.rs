@@ -1,28 +1,44 @@
 //! Log lines on standard error, fit for a terminal and for the journal.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+
+/// Changes what is logged.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Logs by another filter from now on; the filter was checked with the configuration.
+pub fn set_filter(filter: &str) {
+    let filter = EnvFilter::builder().parse_lossy(filter);
+    if let Some(handle) = FILTER.get()
+        && let Err(error) = handle.reload(filter)
+    {
+        tracing::debug!("the log's filter stays as it is: {error}");
+    }
+}
 
 /// Starts logging for this process; a second call does nothing.
 ///
 /// # Panics
 /// Never: the filter was checked with the configuration.
 pub fn start(filter: &str) {
-    let filter = EnvFilter::builder().parse_lossy(filter);
+    let (filter, handle) = reload::Layer::new(EnvFilter::builder().parse_lossy(filter));
     let terminal = std::io::stderr().is_terminal();
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = fmt::layer()
         .with_writer(std::io::stderr)
         .with_target(false)
         .with_ansi(terminal && std::env::var_os("NO_COLOR").is_none());
+    let registry = tracing_subscriber::registry().with(filter);
     // The journal stamps lines itself.
     let started = if std::env::var_os("JOURNAL_STREAM").is_some() {
-        builder.without_time().try_init()
+        registry.with(lines.without_time()).try_init()
     } else {
-        builder.with_timer(Wall).try_init()
+        registry.with(lines.with_timer(Wall)).try_init()
     };
-    if started.is_err() {
+    if started.is_err() || FILTER.set(handle).is_err() {
         tracing::debug!("logging was started before");
     }
 }

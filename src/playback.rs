@@ -19,9 +19,10 @@ pub mod wav;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
-use crossbeam_channel::{Select, TryRecvError, TrySendError};
+use crossbeam_channel::{Receiver, Select, TryRecvError, TrySendError};
 
 use crate::clock;
+use crate::config::Config;
 use crate::pcm::PcmSpec;
 use crate::pipe::{AudioMessage, AudioReceiver};
 use crate::status::{Speaking, StatusBoard};
@@ -48,6 +49,13 @@ pub struct PlaybackSettings {
     pub release: Option<Duration>,
 }
 
+impl PlaybackSettings {
+    /// As they are configured.
+    pub fn of(config: &Config) -> Self {
+        Self { gap: config.audio.gap, release: config.audio.release }
+    }
+}
+
 /// The thread's state.
 pub struct Playback {
     audio: AudioReceiver,
@@ -56,6 +64,8 @@ pub struct Playback {
     board: StatusBoard,
     /// After how much silence the output is closed.
     release: Option<Duration>,
+    /// Other ones; whoever sends them nudges.
+    new_settings: Receiver<PlaybackSettings>,
     /// In speaking order. The first ones are with the tap, at most one of them partly.
     tracks: Tracks,
     line: Option<Line>,
@@ -75,6 +85,7 @@ impl Playback {
         steering: Steering,
         board: StatusBoard,
         settings: PlaybackSettings,
+        new_settings: Receiver<PlaybackSettings>,
     ) -> Self {
         let name = output.name();
         board.modify(|status| name.clone_into(&mut status.playback.output));
@@ -88,6 +99,7 @@ impl Playback {
             staged: None,
             gap: Gap::new(settings.gap),
             release: settings.release,
+            new_settings,
             retry: Retry::default(),
             is_closed: false,
             n_underruns: 0,
@@ -99,6 +111,10 @@ impl Playback {
         loop {
             let now = clock::now();
             self.receive();
+            if let Ok(settings) = self.new_settings.try_recv() {
+                self.gap.set_length(settings.gap);
+                self.release = settings.release;
+            }
             // Before anything is decided about utterances: what the tap did with them.
             self.take_events(now);
             self.steer();

@@ -37,6 +37,12 @@ pub struct DaemonStatus {
     pub started_at: String,
     /// The configuration file in force; `None` for the embedded defaults.
     pub config: Option<String>,
+    /// Why the configuration as it stands in its file is not in force.
+    #[serde(default)]
+    pub config_problem: Option<String>,
+    /// Keys whose new value holds from the next start on.
+    #[serde(default)]
+    pub needs_restart: Vec<String>,
     /// Resident memory in bytes at the time of asking.
     pub resident_bytes: u64,
     /// Whether it is on its way out.

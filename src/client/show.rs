@@ -45,6 +45,10 @@ pub fn status(status: &Status) -> String {
             queue.n_ordinary, queue.n_important, queue.n_spoken, queue.n_not_spoken, queue.n_failed
         ),
     );
+    problem(&mut text, status.daemon.config_problem.as_deref());
+    if !status.daemon.needs_restart.is_empty() {
+        line(&mut text, "at the next start", &status.daemon.needs_restart.join(", "));
+    }
     let engine = &status.engine;
     let loaded =
         if engine.loaded.is_empty() { "none loaded".to_owned() } else { engine.loaded.join(", ") };

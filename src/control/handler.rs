@@ -4,12 +4,12 @@
 
 mod files;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::protocol::{
     Load, PROTOCOL, Refusal, RefusalCode, Replay, Reply, Request, Response, Say,
@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::config::check::VOLUME;
 use crate::engine::Prosody;
 use crate::history::History;
-use crate::inference::EngineCommand;
+use crate::inference::{EngineCommand, EngineSettings};
 use crate::memory;
 use crate::paths::Paths;
 use crate::queue::{Intake, Order, QueueView};
@@ -46,11 +46,13 @@ pub struct Handler {
     to_engines: Sender<EngineCommand>,
     paths: Paths,
     source: Source,
-    manner: Manner,
-    max_age: Option<Duration>,
+    /// Changes with the configuration.
+    manner: RefCell<Manner>,
+    max_age: Cell<Option<Duration>>,
     check_voice: CheckVoice,
     /// Ends the daemon.
     shutdown: Arc<Notify>,
+    to_reload: mpsc::Sender<oneshot::Sender<Result<Vec<&'static str>, String>>>,
 }
 
 /// Why a voice cannot speak here, if it cannot.
@@ -76,6 +78,19 @@ pub struct Parts {
     pub check_voice: CheckVoice,
     /// Ends the daemon.
     pub shutdown: Arc<Notify>,
+    /// Has the configuration read again.
+    pub to_reload: mpsc::Sender<oneshot::Sender<Result<Vec<&'static str>, String>>>,
+}
+
+/// How things are said where a request says nothing else.
+fn manner_of(config: &Config) -> Manner {
+    Manner {
+        voice: config.engine.voice.clone(),
+        rate: config.engine.rate,
+        pitch: config.engine.pitch,
+        volume: 1.0,
+        reading: config.text.reading,
+    }
 }
 
 fn refuse<T>(code: RefusalCode, message: impl Into<String>) -> Result<T, Refusal> {
@@ -95,6 +110,7 @@ impl Handler {
             paths,
             check_voice,
             shutdown,
+            to_reload,
         } = parts;
         Self {
             queue: intake.view(),
@@ -106,16 +122,58 @@ impl Handler {
             to_engines,
             paths,
             source: Source::new(CONTROL_SOURCE),
-            manner: Manner {
-                voice: config.engine.voice.clone(),
-                rate: config.engine.rate,
-                pitch: config.engine.pitch,
-                volume: 1.0,
-                reading: config.text.reading,
-            },
-            max_age: config.queue.max_age,
+            manner: RefCell::new(manner_of(config)),
+            max_age: Cell::new(config.queue.max_age),
             check_voice,
             shutdown,
+            to_reload,
+        }
+    }
+
+    /// Goes by another configuration. The loudness that was set by hand stays, unless the configured one is another.
+    pub fn configure(&self, new: &Config, old: &Config) {
+        self.manner.replace(manner_of(new));
+        self.max_age.set(new.queue.max_age);
+        if new.audio.volume.to_bits() != old.audio.volume.to_bits() {
+            self.steering.set_volume(new.audio.volume);
+        }
+    }
+
+    /// Has the playback thread look around.
+    pub fn nudge(&self) {
+        self.steering.nudge();
+    }
+
+    /// Asks something of the watch thread.
+    ///
+    /// # Errors
+    /// Where it has too much to do.
+    pub fn tell_watch(&self, command: WatchCommand) -> Result<(), String> {
+        let busy = |_| "the files are being looked at; try again".to_owned();
+        self.to_watch.try_send(command).map_err(busy)
+    }
+
+    /// Has the engines go by other settings.
+    ///
+    /// # Errors
+    /// Where they have too much to do.
+    pub fn tell_engines(&self, settings: EngineSettings) -> Result<(), String> {
+        let busy = |_| "the engines have enough to do; try again".to_owned();
+        self.to_engines.try_send(EngineCommand::Configure(settings)).map_err(busy)
+    }
+
+    async fn reload(&self) -> Reply {
+        let (tell, told) = oneshot::channel();
+        if self.to_reload.try_send(tell).is_err() {
+            return refuse(RefusalCode::Busy, "the configuration is being read; try again");
+        }
+        match told.await {
+            Ok(Ok(waiting)) => {
+                let needs_restart = waiting.into_iter().map(str::to_owned).collect();
+                Ok(Response::Reloaded { needs_restart })
+            }
+            Ok(Err(why)) => refuse(RefusalCode::BadConfig, why),
+            Err(_) => refuse(RefusalCode::Stopping, "the daemon is stopping"),
         }
     }
 
@@ -171,6 +229,7 @@ impl Handler {
             Request::Load(load) => self.load(load),
             Request::Unload => self.command(EngineCommand::Unload),
             Request::WaitIdle(wait) => self.wait_idle(&wait).await,
+            Request::Reload => self.reload().await,
             Request::Shutdown => {
                 self.shutdown.notify_one();
                 Ok(Response::Handled)
@@ -200,9 +259,10 @@ impl Handler {
                     .map_err(|why| Refusal::new(RefusalCode::UnknownVoice, why))?;
                 voice.into()
             }
-            None => Arc::clone(&self.manner.voice),
+            None => Arc::clone(&self.manner.borrow().voice),
         };
-        let manner = Manner { voice, rate: self.manner.rate * rate, ..self.manner.clone() };
+        let usual = self.manner.borrow().clone();
+        let manner = Manner { voice, rate: usual.rate * rate, ..usual };
         let lane = if say.interrupt { Lane::Important } else { say.priority };
         let interrupted = self.steering.current().filter(|_| say.interrupt);
         let (told, outcome) = oneshot::channel();
@@ -232,7 +292,7 @@ impl Handler {
             return refuse(RefusalCode::Stopping, "the daemon is stopping");
         };
         let now = clock::now();
-        let expires_at = self.max_age.map(|age| now + age);
+        let expires_at = self.max_age.get().map(|age| now + age);
         let order = Order { source: self.source.clone(), text, words, manner, lane, expires_at };
         let history = self.history.clone();
         let deliver = Box::new(move |report: Report| {
@@ -292,7 +352,8 @@ impl Handler {
         }
         let mut ids = Vec::new();
         for entry in entries {
-            let manner = Manner { voice: entry.voice.as_str().into(), ..self.manner.clone() };
+            let usual = self.manner.borrow().clone();
+            let manner = Manner { voice: entry.voice.as_str().into(), ..usual };
             let words = entry.spoken_text.as_deref().map(Into::into);
             match self.enqueue(entry.text.as_str().into(), words, manner, Lane::Ordinary, None) {
                 Ok(id) => ids.push(id),
@@ -304,7 +365,7 @@ impl Handler {
     }
 
     fn load(&self, load: Load) -> Reply {
-        let voice = load.voice.unwrap_or_else(|| self.manner.voice.to_string());
+        let voice = load.voice.unwrap_or_else(|| self.manner.borrow().voice.to_string());
         (self.check_voice)(&voice).map_err(|why| Refusal::new(RefusalCode::UnknownVoice, why))?;
         self.command(EngineCommand::Load(voice))
     }

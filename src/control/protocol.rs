@@ -66,6 +66,8 @@ pub enum Request {
     Unload,
     /// Answered when every file was looked at, everything was said and the last sample was played.
     WaitIdle(WaitIdle),
+    /// Read the configuration again and put it in force; a wrong one leaves the old one in force and is refused.
+    Reload,
     /// End the daemon.
     Shutdown,
 }
@@ -203,6 +205,11 @@ pub enum Response {
     Queue(Vec<Waiting>),
     /// To [`Request::History`], one line for each.
     Entry(Box<Entry>),
+    /// To [`Request::Reload`]: it is in force.
+    Reloaded {
+        /// Keys whose new value holds only from the next start on.
+        needs_restart: Vec<String>,
+    },
     /// To [`WatchRequest`]: the files that it is about.
     Files(Vec<String>),
 }
@@ -244,6 +251,8 @@ pub enum RefusalCode {
     UnknownSource,
     /// The file cannot be watched.
     CannotWatch,
+    /// The configuration is wrong: mend it.
+    BadConfig,
     /// The time allowed has passed.
     TimedOut,
     /// The daemon is on its way out.

@@ -8,6 +8,12 @@ pub fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
+/// The configuration is being read again; [`ready`] follows. A manager that asked for it by a signal waits for both.
+pub fn reloading() {
+    let Ok(since_boot) = NotifyState::monotonic_usec_now() else { return };
+    tell(&[NotifyState::Reloading, since_boot]);
+}
+
 /// The daemon is on its way out.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);

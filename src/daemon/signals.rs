@@ -1,17 +1,26 @@
-//! The signals that end the daemon, as one future.
+//! The signals that the daemon heeds, as requests.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
 
-/// Listens from the moment it is made: a signal that comes before [`Signals::stop`] is waited for is not lost.
+/// What is asked of the daemon from outside its socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// End.
+    Stop,
+    /// Read the configuration again.
+    Reload,
+}
+
+/// Listens from the moment it is made: a signal that comes before [`Signals::next`] is waited for is not lost.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// The terminal was closed.
     hang_up: Signal,
+    has_terminal: bool,
 }
 
 impl Signals {
@@ -24,16 +33,23 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            has_terminal: io::stderr().is_terminal(),
         })
     }
 
-    /// Ends at the first signal.
-    pub async fn stop(mut self) {
+    /// What the next signal asks.
+    pub async fn next(&mut self) -> Ask {
         let name = tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.hang_up.recv() => "SIGHUP",
         };
+        // A terminal that was closed tells of it by the same signal, and is none any more.
+        let is_closed = self.has_terminal && !io::stderr().is_terminal();
+        if name == "SIGHUP" && !is_closed {
+            return Ask::Reload;
+        }
         info!("{name}: stopping");
+        Ask::Stop
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
+use super::EngineSettings;
 use super::limits;
 use crate::clock;
 use crate::config::Fallback;
@@ -91,11 +92,16 @@ impl Engines {
     /// None loaded yet.
     pub fn new(
         source: Box<dyn EngineSource>,
-        fallback: Fallback,
-        idle_unload: Option<Duration>,
+        settings: &EngineSettings,
         board: StatusBoard,
     ) -> Self {
+        let (fallback, idle_unload) = (settings.fallback, settings.idle_unload);
         Self { source, loaded: BTreeMap::new(), fallback, idle_unload, board }
+    }
+
+    /// Goes by other settings; what is loaded stays.
+    pub fn configure(&mut self, settings: &EngineSettings) {
+        (self.fallback, self.idle_unload) = (settings.fallback, settings.idle_unload);
     }
 
     /// Finds the engine for a voice, loading it where necessary; where that fails, the fallback's.

@@ -21,6 +21,11 @@ impl Gap {
         Self { length, silent_since: None, left: None }
     }
 
+    /// Gaps of another length, from the next one on.
+    pub fn set_length(&mut self, length: Duration) {
+        self.length = length;
+    }
+
     /// Notes the end of a sound.
     pub fn note_silence(&mut self, at: Instant) {
         self.silent_since = Some(at);

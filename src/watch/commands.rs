@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crossbeam_channel::{TryRecvError, never};
-use tracing::info;
+use tracing::{debug, info};
 
 use super::watched::Spoken;
 use super::{FileKey, Origin, Watch};
-use crate::config::WatchConfig;
+use crate::config::{Config, WatchConfig};
 use crate::speech::Outcome;
 
 /// Requests carried out before others have their turn.
@@ -22,6 +22,8 @@ pub enum WatchCommand {
     Remove(PathBuf, Box<dyn FnOnce(Result<Vec<PathBuf>, String>) + Send>),
     /// Look at every file now; answered when that was done and the status tells what is unread.
     Look(Box<dyn FnOnce() + Send>),
+    /// Watch what this configuration says, and what was added while the daemon ran; answered when that is so.
+    Configure(Box<Config>, Box<dyn FnOnce(()) + Send>),
     /// Clear one file, or all: what is on its way up to that id, and what was not read yet. Answered with whether there
     /// is such a file.
     Clear(Option<String>, u64, Box<dyn FnOnce(bool) + Send>),
@@ -45,6 +47,10 @@ impl Watch {
                     self.look_at_everything(now);
                     self.read_on();
                     reply();
+                }
+                WatchCommand::Configure(config, reply) => {
+                    self.configure(&config, now);
+                    reply(());
                 }
                 WatchCommand::Clear(name, through, reply) => {
                     reply(self.clear(name.as_deref(), through, now));
@@ -74,6 +80,18 @@ impl Watch {
         self.save();
         self.publish();
         !cleared.is_empty()
+    }
+
+    fn configure(&mut self, config: &Config, now: Instant) {
+        for path in self.roster.superfluous(config) {
+            if let Err(error) = self.remove(&path, now) {
+                debug!("{error}"); // it went by itself
+            }
+        }
+        self.roster.configure(config, &self.bookmarks, now);
+        self.note_all(&self.roster.keys());
+        self.save();
+        self.publish();
     }
 
     fn add(&mut self, config: WatchConfig, now: Instant) -> Result<Vec<PathBuf>, String> {

@@ -24,6 +24,8 @@ use crate::config::{Config, WatchConfig};
 /// The watched files.
 pub struct Roster {
     configs: Vec<WatchConfig>,
+    /// Those of them that were added while the daemon ran.
+    added: HashSet<PathBuf>,
     defaults: Defaults,
     max_files: usize,
     files: BTreeMap<FileKey, Watched>,
@@ -54,13 +56,8 @@ impl Roster {
     pub fn new(config: &Config) -> Self {
         Self {
             configs: config.watch.clone(),
-            defaults: Defaults {
-                voice: config.engine.voice.clone(),
-                rate: config.engine.rate,
-                pitch: config.engine.pitch,
-                max_age: config.queue.max_age,
-                max_line_bytes: config.limits.max_line_bytes,
-            },
+            added: HashSet::new(),
+            defaults: Defaults::of(config),
             max_files: config.limits.max_files,
             files: BTreeMap::new(),
             leaving: BTreeMap::new(),
@@ -159,6 +156,7 @@ impl Roster {
         }
         // What another pattern finds at this very moment is new all the same.
         self.find(Appearance::Later, bookmarks, now);
+        self.added.insert(path.clone());
         self.configs.push(config);
         let found = self.find(Appearance::AtStart, bookmarks, now);
         // A pattern wants its directory to be watched, whether there are files or not.
@@ -180,6 +178,34 @@ impl Roster {
         Ok(found)
     }
 
+    /// What is watched and is neither in this configuration nor was added while the daemon ran.
+    pub fn superfluous(&self, config: &Config) -> Vec<PathBuf> {
+        let is_wanted = |path: &PathBuf| {
+            self.added.contains(path) || config.watch.iter().any(|watch| watch.path == *path)
+        };
+        let paths = self.configs.iter().map(|known| known.path.clone());
+        paths.filter(|path| !is_wanted(path)).collect()
+    }
+
+    /// Goes by another configuration: files that stay watched go on where they are.
+    pub fn configure(&mut self, config: &Config, bookmarks: &Bookmarks, now: Instant) {
+        let is_new =
+            |known: &WatchConfig| config.watch.iter().all(|watch| watch.path != known.path);
+        let added: Vec<_> = self.configs.drain(..).filter(is_new).collect();
+        self.added.retain(|path| added.iter().any(|known| known.path == *path));
+        self.configs = config.watch.iter().cloned().chain(added).collect();
+        self.defaults = Defaults::of(config);
+        self.max_files = config.limits.max_files;
+        for file in self.files.values_mut() {
+            let about = |known: &&WatchConfig| places::is_about(&known.path, file.path());
+            if let Some(config) = self.configs.iter().find(about) {
+                file.reconfigure(config.clone(), self.defaults.clone());
+            }
+        }
+        self.find(Appearance::AtStart, bookmarks, now);
+        self.arm();
+    }
+
     /// Removes a path or a pattern as it was added. Returns its files, which are leaving.
     ///
     /// # Errors
@@ -196,6 +222,7 @@ impl Roster {
 
     /// Drops a configured path, with the files that no other one is about. Returns them.
     pub fn forget(&mut self, path: &Path) -> Vec<FileKey> {
+        self.added.remove(path);
         self.configs.retain(|known| known.path != path);
         let configs = &self.configs;
         let is_wanted = |file: &Watched| {

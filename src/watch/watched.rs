@@ -19,7 +19,7 @@ use super::overflow::Overflow;
 use super::rate::Rate;
 use super::run::{LineNumber, Run};
 use super::tail::{Begin, Likeness, Look, Tail, TailSettings};
-use crate::config::{Start, WatchConfig};
+use crate::config::{Config, Start, WatchConfig};
 use crate::speech::{Lane, Source};
 use crate::status::WatchedFile;
 pub use lines::{Spoken, Taken};
@@ -38,6 +38,19 @@ pub struct Defaults {
     pub max_age: Option<Duration>,
     /// A longer line is cut.
     pub max_line_bytes: usize,
+}
+
+impl Defaults {
+    /// As they are configured.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            voice: config.engine.voice.clone(),
+            rate: config.engine.rate,
+            pitch: config.engine.pitch,
+            max_age: config.queue.max_age,
+            max_line_bytes: config.limits.max_line_bytes,
+        }
+    }
 }
 
 /// Whether a file was there when watching began. One that comes later is read from its beginning.

@@ -21,6 +21,7 @@ mod intelligible;
 mod policies;
 mod positions;
 mod reading;
+mod reload;
 mod restart;
 mod sound;
 mod support;

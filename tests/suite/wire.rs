@@ -24,6 +24,7 @@ fn requests_are_written_like_this() {
         (Request::Unmute, json!("unmute")),
         (Request::Volume(0.5), json!({"volume": 0.5})),
         (Request::Queue, json!("queue")),
+        (Request::Reload, json!("reload")),
         (Request::Unload, json!("unload")),
         (Request::Shutdown, json!("shutdown")),
         (

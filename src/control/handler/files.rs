@@ -96,7 +96,7 @@ impl Handler {
             (self.check_voice)(voice)
                 .map_err(|why| Refusal::new(RefusalCode::UnknownVoice, why))?;
         }
-        raw.check(&self.paths, &self.paths.home, self.manner.reading)
+        raw.check(&self.paths, &self.paths.home, self.manner.borrow().reading)
             .map_err(|error| Refusal::new(RefusalCode::BadRequest, error.to_string()))
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use speakerd::config::Config;
+use speakerd::config::{Config, ConfigError};
 use speakerd::control::client::{Client, ClientError};
 use speakerd::control::protocol::{
     HistoryRequest, RefusalCode, Request, Response, Say, WaitIdle, WatchRequest,
@@ -58,14 +58,21 @@ impl Rig {
         let file = self.path("speakerd.toml");
         let config = self.config.replace("$HOME", &self.home.path().display().to_string());
         std::fs::write(&file, config).unwrap();
-        let mut config = Config::load(Some(&file), &paths, std::iter::empty()).unwrap();
-        config.engine.voice = self.voice.into();
-        if !self.config.contains("[text]") {
-            // What is heard is then what was written, letter by letter.
-            let reading = Reading::without(&Step::ALL, Emoji::default());
-            config.text.reading = reading;
-            config.watch.iter_mut().for_each(|watch| watch.reading = reading);
-        }
+        let (voice, places) = (self.voice, paths.clone());
+        let load = move || {
+            let mut config = Config::load(Some(&file), &places, std::iter::empty())?;
+            config.engine.voice = voice.into();
+            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            if !text.contains("[text]") {
+                // What is heard is then what was written, letter by letter.
+                let reading = Reading::without(&Step::ALL, Emoji::default());
+                config.text.reading = reading;
+                config.watch.iter_mut().for_each(|watch| watch.reading = reading);
+            }
+            Ok(config)
+        };
+        let config = load().unwrap();
+        let load = Box::new(load) as Box<dyn Fn() -> Result<Config, ConfigError> + Send>;
         let output = VirtualOutput { control: self.card.clone(), speed: self.speed };
         self.daemon = Some(std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -76,8 +83,10 @@ impl Rig {
                     paths,
                     engines: Box::new(TestEngines),
                     output: Box::new(output),
+                    load,
                 };
-                daemon::serve(setup, std::future::pending()).await
+                let (_asks, asked) = tokio::sync::mpsc::channel(1);
+                daemon::serve(setup, asked).await
             })
         }));
         let begun = Instant::now();

@@ -1,0 +1,21 @@
+//! What of a configuration can change while the daemon runs, and what waits for its next start.
+
+use super::Config;
+
+impl Config {
+    /// The keys whose new value holds only from the next start on.
+    pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+        let (audio, new_audio) = (&self.audio, &new.audio);
+        let changed = [
+            ("queue.capacity", self.queue.capacity != new.queue.capacity),
+            ("queue.history", self.queue.history != new.queue.history),
+            ("limits.max_clients", self.limits.max_clients != new.limits.max_clients),
+            ("audio.output", audio.output != new_audio.output),
+            ("audio.device", audio.device != new_audio.device),
+            ("audio.wav_dir", audio.wav_dir != new_audio.wav_dir),
+            ("audio.null_speed", audio.null_speed != new_audio.null_speed),
+            ("audio.look_ahead_ms", audio.look_ahead != new_audio.look_ahead),
+        ];
+        changed.into_iter().filter(|(_, has_changed)| *has_changed).map(|(key, _)| key).collect()
+    }
+}

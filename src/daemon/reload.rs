@@ -1,0 +1,115 @@
+//! The configuration, read again while the daemon runs: at a signal, at a request, and when its file has changed.
+//!
+//! What is queued, where files were left and what is loaded survives. A file that is wrong leaves the old one in force.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use crossbeam_channel::Sender;
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+use crate::config::{Config, ConfigError};
+use crate::control::handler::Handler;
+use crate::inference::EngineSettings;
+use crate::logging;
+use crate::playback::PlaybackSettings;
+use crate::watch::WatchCommand;
+
+/// How often the file is asked whether it has changed.
+pub const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the watch thread may take to take over what is watched; after this long it hangs.
+const WATCH_LIMIT: Duration = Duration::from_secs(10);
+
+/// Reads the configuration as it was read at the start.
+pub type LoadConfig = Box<dyn Fn() -> Result<Config, ConfigError>>;
+
+/// What a reload came to: the keys that hold from the next start on, or why the old configuration stays in force.
+pub type Reloaded = Result<Vec<&'static str>, String>;
+
+/// Who is told of a new configuration.
+pub struct Reloader {
+    /// Reads it.
+    pub load: LoadConfig,
+    /// The file whose change is noticed.
+    pub file: PathBuf,
+    /// What is in force.
+    pub current: Config,
+    /// The sound.
+    pub to_playback: Sender<PlaybackSettings>,
+    /// Everything else.
+    pub handler: Rc<Handler>,
+    /// The file as it was read last.
+    pub seen: Option<(SystemTime, u64)>,
+}
+
+impl Reloader {
+    /// Whether the file is another one than was read.
+    pub fn has_changed(&self) -> bool {
+        self.stamp() != self.seen
+    }
+
+    /// The file's time and size; `None` where there is none.
+    pub fn stamp(&self) -> Option<(SystemTime, u64)> {
+        let metadata = self.file.metadata().ok()?;
+        Some((metadata.modified().ok()?, metadata.len()))
+    }
+
+    /// Reads the configuration and puts it in force, as far as that is possible at once.
+    pub async fn reload(&mut self) -> Reloaded {
+        self.seen = self.stamp();
+        let reloaded = match (self.load)() {
+            Ok(config) => self.put_in_force(config).await,
+            Err(error) => Err(format!("{error}; the old configuration stays in force")),
+        };
+        match &reloaded {
+            Ok(waiting) if waiting.is_empty() => info!("the configuration was read again"),
+            Ok(waiting) => warn!(
+                "the configuration was read again; from the next start on: {}",
+                waiting.join(", ")
+            ),
+            Err(why) => warn!("{why}"),
+        }
+        self.handler.board().modify(|status| {
+            let daemon = &mut status.daemon;
+            daemon.config_problem = reloaded.as_ref().err().cloned();
+            if let Ok(waiting) = &reloaded {
+                daemon.config = self.current.file.as_ref().map(|file| file.display().to_string());
+                daemon.needs_restart = waiting.iter().map(|key| (*key).to_owned()).collect();
+            }
+        });
+        reloaded
+    }
+
+    async fn put_in_force(&mut self, mut config: Config) -> Reloaded {
+        let (tell, told) = oneshot::channel();
+        let reply = Box::new(move |()| {
+            let _hung_up = tell.send(());
+        });
+        let command = WatchCommand::Configure(Box::new(config.clone()), reply);
+        self.handler.tell_watch(command)?;
+        let is_done = tokio::time::timeout(WATCH_LIMIT, told).await;
+        if !matches!(is_done, Ok(Ok(()))) {
+            return Err("the watched files do not answer; the old configuration stays".to_owned());
+        }
+        let waiting = self.current.needs_restart(&config);
+        self.handler.configure(&config, &self.current);
+        self.handler.tell_engines(EngineSettings::of(&config))?;
+        // Full: it has newer settings than it could use.
+        let _full = self.to_playback.try_send(PlaybackSettings::of(&config));
+        self.handler.nudge();
+        logging::set_filter(&config.log_filter);
+        // What waits for the next start is still what it was.
+        let (old, new) = (&self.current, &mut config);
+        new.queue.capacity = old.queue.capacity;
+        new.queue.history = old.queue.history;
+        new.limits.max_clients = old.limits.max_clients;
+        let (volume, gap, release) = (new.audio.volume, new.audio.gap, new.audio.release);
+        new.audio = old.audio.clone();
+        (new.audio.volume, new.audio.gap, new.audio.release) = (volume, gap, release);
+        self.current = config;
+        Ok(waiting)
+    }
+}
