@@ -9,10 +9,10 @@ BUILD_DNF="gcc pkgconf-pkg-config alsa-lib-devel flite-devel"
 BUILD_PACMAN="gcc pkgconf alsa-lib flite"
 BUILD_BREW="flite"
 
-# Only the tests need these: a private sound server, the other engine, what reads recordings, and a file system that
-# tells of no changes.
-TEST_APT="pulseaudio pulseaudio-utils libasound2-plugins espeak-ng sox python3 python3-venv bindfs"
-TEST_DNF="pulseaudio pulseaudio-utils alsa-plugins-pulseaudio espeak-ng sox python3 bindfs"
+# Only the tests need these: a private sound server, the other engine, what reads recordings, a file system that tells of
+# no changes, and a service manager.
+TEST_APT="pulseaudio pulseaudio-utils libasound2-plugins espeak-ng sox python3 python3-venv bindfs systemd procps"
+TEST_DNF="pulseaudio pulseaudio-utils alsa-plugins-pulseaudio espeak-ng sox python3 bindfs systemd procps-ng"
 TEST_PACMAN="pulseaudio alsa-plugins espeak-ng sox python"
 TEST_BREW="pulseaudio espeak-ng sox python"
 

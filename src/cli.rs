@@ -80,7 +80,7 @@ pub enum Command {
     #[command(subcommand)]
     Config(Config),
     /// Start at every login.
-    Install,
+    Install(Install),
     /// Do not start at login any more.
     Uninstall,
     /// Measure this machine: latencies, start, memory, idle load.
@@ -250,6 +250,14 @@ pub struct Load {
     /// Which; the default one where it is not given.
     #[arg(long)]
     pub voice: Option<String>,
+}
+
+/// `install`
+#[derive(Debug, Args)]
+pub struct Install {
+    /// Start also when somebody asks for it on its socket (systemd).
+    #[arg(long)]
+    pub socket: bool,
 }
 
 /// `explain`

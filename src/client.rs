@@ -91,7 +91,7 @@ pub fn run(command: Command, paths: &Paths) -> anyhow::Result<()> {
         }
         Command::Run(_)
         | Command::Config(_)
-        | Command::Install
+        | Command::Install(_)
         | Command::Uninstall
         | Command::Explain(_)
         | Command::Bench(_) => {

@@ -56,7 +56,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Run(arguments) => run_daemon(&arguments, paths),
         Command::Config(command) => config::run(&command, &paths),
         Command::Explain(arguments) => explain::run(&arguments, &paths),
-        Command::Install => install::install(&paths),
+        Command::Install(arguments) => install::install(&arguments, &paths),
         Command::Uninstall => install::uninstall(&paths),
         Command::Bench(arguments) => bench::run(&arguments),
         asking => client::run(asking, &paths),

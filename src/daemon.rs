@@ -37,7 +37,7 @@ use crate::playback::{Playback, PlaybackSettings};
 use crate::queue::queue;
 use crate::status::StatusBoard;
 use crate::steering::{Steering, Stopping};
-use crate::threads::{Thread, spawn_named};
+use crate::threads::{Pulse, Thread, spawn_named};
 use crate::watch::{Watch, WatchCommand};
 use reload::{LoadConfig, Reloaded, Reloader};
 use signals::Ask;
@@ -134,10 +134,18 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
     let limit = config.limits.shutdown;
     let current = config;
     let handler_of_reloads = Rc::clone(&handler);
-    let mut reloader =
-        Reloader { load, file, current, to_playback, handler: handler_of_reloads, seen: None };
+    let mut reloader = Reloader {
+        load,
+        file,
+        current,
+        to_playback,
+        handler: handler_of_reloads,
+        seen: None,
+        at_last_look: None,
+    };
     reloader.seen = reloader.stamp();
     let mut look = tokio::time::interval(reload::LOOK_EVERY);
+    let mut watchdog = notify::Watchdog::of_the_manager();
     let lost = loop {
         let asker = tokio::select! {
             ask = asked.recv() => match ask {
@@ -147,6 +155,10 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
             () = shutdown.notified() => break None,
             lost = threads.ended.recv() => break lost,
             asker = reloads.recv() => asker,
+            limit = watchdog.due() => {
+                watchdog.feed(threads.stuck(limit));
+                continue;
+            }
             _ = look.tick() => {
                 if !reloader.has_changed() {
                     continue;
@@ -207,6 +219,8 @@ struct Threads {
     playback: Thread<()>,
     /// Gets the name of each thread that has ended.
     ended: mpsc::Receiver<&'static str>,
+    /// Whether each of them gets on.
+    pulses: [(Pulse, &'static str); 3],
     steering: Steering,
     /// Dropped to have the watch thread read no further.
     reading: Option<Sender<Infallible>>,
@@ -266,9 +280,15 @@ fn start_threads(
         }
     };
     let (has_ended, ended) = mpsc::channel(3); // one message from each thread
-    let watch = spawn("watch", &has_ended, move || watch.run())?;
-    let inference = spawn("inference", &has_ended, move || inference().run())?;
-    let playback = spawn("playback", &has_ended, move || playback().run())?;
+    let pulses = ["watch", "inference", "playback"].map(|name| (Pulse::default(), name));
+    let [of_watch, of_inference, of_playback] = pulses.clone().map(|(pulse, _)| pulse);
+    let watch = spawn("watch", &has_ended, move || watch.with_pulse(of_watch).run())?;
+    let inference = spawn("inference", &has_ended, move || {
+        inference().with_pulse(of_inference).run();
+    })?;
+    let playback = spawn("playback", &has_ended, move || {
+        playback().with_pulse(of_playback).run();
+    })?;
     let handler = Handler::new(
         Parts {
             intake,
@@ -286,7 +306,8 @@ fn start_threads(
         },
         config,
     );
-    let threads = Threads { watch, inference, playback, ended, steering, reading: Some(reading) };
+    let reading = Some(reading);
+    let threads = Threads { watch, inference, playback, ended, pulses, steering, reading };
     Ok(Started { threads, handler, to_playback })
 }
 
@@ -311,6 +332,12 @@ fn spawn(
 }
 
 impl Threads {
+    /// The thread that has worked for so long without getting on.
+    fn stuck(&self, limit: Duration) -> Option<&'static str> {
+        let now = clock::now();
+        self.pulses.iter().find(|(pulse, _)| pulse.is_stuck(now, limit)).map(|(_, name)| *name)
+    }
+
     /// Ends the threads front to back: the queue closes, inference ends, playback drains, the last ticket ends watch.
     /// Returns the names of those that did not end in time.
     async fn stop(&mut self, limit: Duration, handler: &Handler) -> Vec<&'static str> {

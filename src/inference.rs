@@ -21,6 +21,7 @@ use crate::speech::{Lane, Utterance};
 use crate::status::StatusBoard;
 use crate::steering::Steering;
 use crate::text::dictionary::DictionaryFile;
+use crate::threads::Pulse;
 use engines::Engines;
 use speak::{Ended, Speaker};
 
@@ -76,6 +77,7 @@ pub struct Inference {
     board: StatusBoard,
     /// What was told of the dictionary last.
     told: Option<String>,
+    pulse: Pulse,
 }
 
 impl Inference {
@@ -90,14 +92,31 @@ impl Inference {
         settings: EngineSettings,
     ) -> Self {
         let dictionary = DictionaryFile::new(settings.dictionary.clone());
-        let told = None;
-        Self { outlet, commands, audio, steering, engines, settings, dictionary, board, told }
+        Self {
+            outlet,
+            commands,
+            audio,
+            steering,
+            engines,
+            settings,
+            dictionary,
+            board,
+            told: None,
+            pulse: Pulse::default(),
+        }
+    }
+
+    /// Beats that pulse.
+    #[must_use]
+    pub fn with_pulse(self, pulse: Pulse) -> Self {
+        Self { pulse, ..self }
     }
 
     /// Runs until the queue is closed and empty.
     pub fn run(mut self) {
         let mut suspended: Option<Utterance> = None;
         loop {
+            self.pulse.beat(clock::now());
             self.take_commands();
             self.engines.unload_idle(clock::now());
             let utterance = match suspended.take() {
@@ -124,6 +143,7 @@ impl Inference {
                 piece_deadline: self.settings.piece_deadline,
                 max_piece_chars: self.settings.max_piece_chars,
                 dictionary: self.dictionary.current(),
+                pulse: &self.pulse,
             };
             if let Ended::Suspended(utterance) = speaker.speak(&mut self.engines, utterance) {
                 debug_assert_eq!(utterance.lane, Lane::Ordinary, "only the ordinary waits");
@@ -159,6 +179,7 @@ impl Inference {
         select.recv(&self.outlet.important);
         select.recv(&self.outlet.ordinary);
         select.recv(&self.commands);
+        self.pulse.rest();
         let alarm = self.engines.next_unload();
         match alarm {
             Some(at) => drop(select.ready_deadline(at)), // the loop looks at everything either way

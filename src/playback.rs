@@ -27,6 +27,7 @@ use crate::pcm::PcmSpec;
 use crate::pipe::{AudioMessage, AudioReceiver};
 use crate::status::{Speaking, StatusBoard};
 use crate::steering::{Steering, Stopping};
+use crate::threads::Pulse;
 use card::Output;
 use gap::Gap;
 use line::{Line, Retry};
@@ -75,6 +76,7 @@ pub struct Playback {
     retry: Retry,
     is_closed: bool,
     n_underruns: u64,
+    pulse: Pulse,
 }
 
 impl Playback {
@@ -103,13 +105,21 @@ impl Playback {
             retry: Retry::default(),
             is_closed: false,
             n_underruns: 0,
+            pulse: Pulse::default(),
         }
+    }
+
+    /// Beats that pulse.
+    #[must_use]
+    pub fn with_pulse(self, pulse: Pulse) -> Self {
+        Self { pulse, ..self }
     }
 
     /// Runs until everything is resolved.
     pub fn run(mut self) {
         loop {
             let now = clock::now();
+            self.pulse.beat(now);
             self.receive();
             if let Ok(settings) = self.new_settings.try_recv() {
                 self.gap.set_length(settings.gap);
@@ -143,7 +153,9 @@ impl Playback {
                 select.send(&line.feed.blocks);
             }
         }
-        match self.next_deadline() {
+        let deadline = self.next_deadline();
+        self.pulse.rest();
+        match deadline {
             Some(at) => drop(select.ready_deadline(at)), // everything is looked at either way
             None => {
                 select.ready();

@@ -1,10 +1,12 @@
 //! The only place that starts a thread: each has a name, and its end can be waited for with a limit.
 
 use std::io;
+use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use parking_lot::Mutex;
 
 /// A named thread whose end can be waited for. Dropping the handle lets it run on.
 #[derive(Debug)]
@@ -13,6 +15,30 @@ pub struct Thread<T> {
     handle: JoinHandle<T>,
     /// Closed by the thread's end, a panic included.
     ended: Receiver<()>,
+}
+
+/// Tells from outside whether a thread gets on: it beats while it works, and rests while it waits for something to do.
+#[derive(Debug, Clone, Default)]
+pub struct Pulse {
+    /// The last beat; `None` at rest. Contended by the thread and whoever asks once in a few seconds, for a copy.
+    beat_at: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Pulse {
+    /// The thread works, and has got on.
+    pub fn beat(&self, now: Instant) {
+        *self.beat_at.lock() = Some(now);
+    }
+
+    /// The thread waits, and would be woken.
+    pub fn rest(&self) {
+        *self.beat_at.lock() = None;
+    }
+
+    /// Whether the thread has worked for so long without getting on.
+    pub fn is_stuck(&self, now: Instant, limit: Duration) -> bool {
+        self.beat_at.lock().is_some_and(|at| now.saturating_duration_since(at) > limit)
+    }
 }
 
 /// Why a thread could not be joined.

@@ -37,6 +37,7 @@ use crate::history::History;
 use crate::queue::Intake;
 use crate::speech::Report;
 use crate::status::StatusBoard;
+use crate::threads::Pulse;
 use backlog::Backlog;
 use bookmarks::Bookmarks;
 pub use commands::WatchCommand;
@@ -114,6 +115,7 @@ pub struct Watch {
     swept: Option<FileKey>,
     /// A turn ended before everything was read.
     has_more: bool,
+    pulse: Pulse,
 }
 
 impl Watch {
@@ -148,12 +150,19 @@ impl Watch {
             publish_by: None,
             swept: None,
             has_more: false,
+            pulse: Pulse::default(),
         };
         watch.roster.find(Appearance::AtStart, &watch.bookmarks, clock::now());
         watch.note_all(&watch.roster.keys());
         watch.save();
         watch.publish();
         Ok(watch)
+    }
+
+    /// Beats that pulse.
+    #[must_use]
+    pub fn with_pulse(self, pulse: Pulse) -> Self {
+        Self { pulse, ..self }
     }
 
     /// Runs until everything is settled.
@@ -163,6 +172,7 @@ impl Watch {
             self.read_on();
             self.wait(if self.roster.polling().is_some() { next_poll } else { next_sweep });
             let now = clock::now();
+            self.pulse.beat(now);
             if self.take_outcomes() == Outcomes::Over {
                 break;
             }
@@ -217,6 +227,7 @@ impl Watch {
         // What is due already waits for room in the queue.
         let due = self.roster.files().filter_map(Watched::due_at).filter(|at| *at > now);
         let deadline = due.chain(self.publish_by).fold(next_sweep, Instant::min);
+        self.pulse.rest();
         // Which it was does not matter: everything is looked at.
         let _ready = select.ready_deadline(deadline);
     }

@@ -11,11 +11,20 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
+use crate::cli::Install;
 use crate::config::DEFAULT_FILE;
 use crate::paths::{Paths, private_dir};
 
 const UNIT: &str = include_str!("../../packaging/speakerd.service");
 const UNIT_NAME: &str = "speakerd.service";
+const SOCKET: &str = include_str!("../../packaging/speakerd.socket");
+const SOCKET_NAME: &str = "speakerd.socket";
+const AGENT: &str = include_str!("../../packaging/speakerd.plist");
+const AGENT_LOG: &str = "/tmp/speakerd.log";
+
+/// The first systemd that knows `Type=notify-reload`: then a reload is waited for.
+const NOTIFY_RELOAD_SINCE: u32 = 253;
+
 const UNIT_PROGRAM: &str = "/usr/bin/speakerd";
 
 /// Where programs lie for good. One that runs from elsewhere, a build folder say, is copied first.
@@ -25,7 +34,10 @@ const STABLE_DIRS: [&str; 4] = ["/usr/bin", "/usr/local/bin", "/opt", "/nix/stor
 struct Places {
     program: PathBuf,
     unit: PathBuf,
+    socket: PathBuf,
     autostart: PathBuf,
+    agent: PathBuf,
+    agent_log: PathBuf,
 }
 
 impl Places {
@@ -34,7 +46,10 @@ impl Places {
         Self {
             program: paths.home.join(".local/bin/speakerd"),
             unit: configs.join("systemd/user").join(UNIT_NAME),
+            socket: configs.join("systemd/user").join(SOCKET_NAME),
             autostart: configs.join("autostart/speakerd.desktop"),
+            agent: paths.home.join("Library/LaunchAgents/speakerd.plist"),
+            agent_log: paths.home.join("Library/Logs/speakerd.log"),
         }
     }
 }
@@ -43,12 +58,7 @@ impl Places {
 ///
 /// # Errors
 /// Where a file cannot be written or the service manager refuses.
-pub fn install(paths: &Paths) -> anyhow::Result<()> {
-    if cfg!(target_os = "macos") {
-        bail!(
-            "this version cannot set up autostart on macOS; add `speakerd run` to your login items"
-        );
-    }
+pub fn install(arguments: &Install, paths: &Paths) -> anyhow::Result<()> {
     let places = Places::of(paths);
     let program = stable_program(paths, &places.program)?;
     let config = paths.config_file();
@@ -56,6 +66,9 @@ pub fn install(paths: &Paths) -> anyhow::Result<()> {
         private_dir(&paths.config_dir)?;
         write_new(&config, DEFAULT_FILE)?;
         println!("wrote {}: name the files to watch there", config.display());
+    }
+    if cfg!(target_os = "macos") {
+        return install_agent(&places, &program);
     }
     if !has_systemd() {
         let entry = format!(
@@ -71,16 +84,68 @@ pub fn install(paths: &Paths) -> anyhow::Result<()> {
         );
         return Ok(());
     }
-    let quoted = program.display().to_string().replace('%', "%%");
-    let unit = UNIT.replace(UNIT_PROGRAM, &format!("\"{quoted}\""));
-    replace(&places.unit, &unit)?;
+    replace(&places.unit, &unit(&program, systemd_version()))?;
     println!("wrote {}", places.unit.display());
+    if arguments.socket {
+        replace(&places.socket, SOCKET)?;
+        println!("wrote {}", places.socket.display());
+    }
     systemctl(&["daemon-reload"])?;
+    if arguments.socket {
+        // It binds what a running daemon holds.
+        systemctl(&["stop", UNIT_NAME])?;
+        systemctl(&["enable", "--now", SOCKET_NAME])?;
+    }
     systemctl(&["enable", UNIT_NAME])?;
     systemctl(&["restart", UNIT_NAME])?;
     println!("speakerd runs now and starts at every login");
     println!("its log: journalctl --user -u speakerd");
     Ok(())
+}
+
+/// The unit for a program, by what that systemd knows.
+fn unit(program: &Path, version: Option<u32>) -> String {
+    let quoted = program.display().to_string().replace('%', "%%");
+    let unit = UNIT.replace(UNIT_PROGRAM, &format!("\"{quoted}\""));
+    if version.is_some_and(|version| version >= NOTIFY_RELOAD_SINCE) {
+        let is_reload = |line: &&str| !line.starts_with("ExecReload=");
+        let lines: Vec<_> = unit.lines().filter(is_reload).collect();
+        return lines.join("\n").replace("Type=notify", "Type=notify-reload") + "\n";
+    }
+    unit
+}
+
+/// `252` of `systemd 252 (252.38-1~deb12u1)`.
+fn systemd_version() -> Option<u32> {
+    let output = Command::new("systemctl").arg("--version").stdin(Stdio::null()).output().ok()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    said.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// The launch agent of macOS.
+fn install_agent(places: &Places, program: &Path) -> anyhow::Result<()> {
+    let escaped = |path: &Path| {
+        path.display().to_string().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    };
+    let agent = AGENT
+        .replace(UNIT_PROGRAM, &escaped(program))
+        .replace(AGENT_LOG, &escaped(&places.agent_log));
+    replace(&places.agent, &agent)?;
+    println!("wrote {}", places.agent.display());
+    let domain = format!("gui/{}", rustix::process::getuid().as_raw());
+    let agent = places.agent.to_string_lossy().into_owned();
+    // One that runs already is replaced.
+    let _was_not_there = launchctl(&["bootout", &domain, &agent]);
+    launchctl(&["bootstrap", &domain, &agent])?;
+    println!(
+        "speakerd runs now and starts at every login; its log: {}",
+        places.agent_log.display()
+    );
+    Ok(())
+}
+
+fn launchctl(arguments: &[&str]) -> anyhow::Result<()> {
+    run_quietly("launchctl", arguments)
 }
 
 /// Stops the daemon and removes the autostart. What belongs to the user stays.
@@ -94,6 +159,17 @@ pub fn uninstall(paths: &Paths) -> anyhow::Result<()> {
     let starts = [&places.unit, &places.autostart].map(fs::read_to_string);
     let program = places.program.display().to_string();
     let is_ours = starts.iter().flatten().any(|start| start.contains(&program));
+    if places.socket.exists() {
+        if has_systemd() {
+            systemctl(&["disable", "--now", SOCKET_NAME])?;
+        }
+        remove(&places.socket, &mut n_removed)?;
+    }
+    if places.agent.exists() {
+        let domain = format!("gui/{}", rustix::process::getuid().as_raw());
+        launchctl(&["bootout", &domain, &places.agent.to_string_lossy()])?;
+        remove(&places.agent, &mut n_removed)?;
+    }
     if places.unit.exists() {
         if has_systemd() {
             systemctl(&["disable", "--now", UNIT_NAME])?;
@@ -145,12 +221,16 @@ fn has_systemd() -> bool {
 }
 
 fn systemctl(arguments: &[&str]) -> anyhow::Result<()> {
-    let output =
-        Command::new("systemctl").arg("--user").args(arguments).stdin(Stdio::null()).output();
-    let output = output.context("cannot run systemctl")?;
+    run_quietly("systemctl", &[&["--user"], arguments].concat())
+}
+
+/// Runs a program whose words matter only where it fails.
+fn run_quietly(program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("cannot run {program}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!("systemctl --user {} failed: {}", arguments.join(" "), said.trim());
+        bail!("{program} {} failed: {}", arguments.join(" "), said.trim());
     }
     Ok(())
 }
@@ -184,5 +264,25 @@ fn remove(path: &Path, n_removed: &mut usize) -> anyhow::Result<()> {
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error).with_context(|| format!("cannot remove `{}`", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_waits_for_a_reload_where_systemd_knows_how() {
+        let of = |version| unit(Path::new("/home/me/100%/speakerd"), version);
+        for (version, kind, has_command) in [
+            (None, "Type=notify", true),
+            (Some(252), "Type=notify", true),
+            (Some(253), "Type=notify-reload", false),
+        ] {
+            let unit = of(version);
+            assert!(unit.lines().any(|line| line == kind), "{unit}");
+            assert_eq!(unit.contains("ExecReload="), has_command, "{unit}");
+            assert!(unit.contains("ExecStart=\"/home/me/100%%/speakerd\" run"), "{unit}");
+        }
     }
 }

@@ -17,6 +17,9 @@ use crate::logging;
 use crate::playback::PlaybackSettings;
 use crate::watch::WatchCommand;
 
+/// A file's time and size.
+pub type Stamp = (SystemTime, u64);
+
 /// How often the file is asked whether it has changed.
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -42,17 +45,21 @@ pub struct Reloader {
     /// Everything else.
     pub handler: Rc<Handler>,
     /// The file as it was read last.
-    pub seen: Option<(SystemTime, u64)>,
+    pub seen: Option<Stamp>,
+    /// The file as it was at the last look: one that is being written is not read.
+    pub at_last_look: Option<Stamp>,
 }
 
 impl Reloader {
-    /// Whether the file is another one than was read.
-    pub fn has_changed(&self) -> bool {
-        self.stamp() != self.seen
+    /// Whether the file is another one than was read, and has been so at two looks in a row.
+    pub fn has_changed(&mut self) -> bool {
+        let stamp = self.stamp();
+        let is_still = std::mem::replace(&mut self.at_last_look, stamp) == stamp;
+        is_still && stamp != self.seen
     }
 
-    /// The file's time and size; `None` where there is none.
-    pub fn stamp(&self) -> Option<(SystemTime, u64)> {
+    /// The file as it is; `None` where there is none.
+    pub fn stamp(&self) -> Option<Stamp> {
         let metadata = self.file.metadata().ok()?;
         Some((metadata.modified().ok()?, metadata.len()))
     }

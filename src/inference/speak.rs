@@ -18,6 +18,7 @@ use crate::speech::{Lane, Outcome, Utterance};
 use crate::steering::{Steering, Stopping};
 use crate::text::dictionary::Dictionary;
 use crate::text::{self, Piece, Prepared, Speaking};
+use crate::threads::Pulse;
 
 /// How often a full pipe is looked at without being woken. Wake-ups come at once; this is for the one that was missed.
 const FULL_PIPE_POLL: Duration = Duration::from_millis(100);
@@ -39,6 +40,8 @@ pub struct Speaker<'a> {
     pub max_piece_chars: usize,
     /// The user's own words for words.
     pub dictionary: &'a Dictionary,
+    /// Beaten with each chunk.
+    pub pulse: &'a Pulse,
 }
 
 /// How an attempt ended.
@@ -233,7 +236,9 @@ impl Speaker<'_> {
         stopwatch: &mut Stopwatch,
         began: Instant,
     ) -> Result<(), Stop> {
-        let time = clock::now().duration_since(began);
+        let now = clock::now();
+        self.pulse.beat(now);
+        let time = now.duration_since(began);
         utterance.ticket.report_mut().compute += time;
         if stopwatch.add(time) {
             let secs = self.piece_deadline.as_secs_f64();
@@ -265,10 +270,12 @@ impl Speaker<'_> {
         if utterance.lane == Lane::Ordinary && !self.outlet.has_important() {
             select.recv(&self.outlet.important);
         }
+        self.pulse.rest();
         // Which of them it was does not matter: everything is looked at again.
         if select.ready_timeout(FULL_PIPE_POLL).is_ok() {
             let _woken = self.audio.freed().try_recv();
         }
+        self.pulse.beat(clock::now());
     }
 
     fn send(&self, message: AudioMessage) -> Result<(), Stop> {

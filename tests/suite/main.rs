@@ -23,6 +23,7 @@ mod positions;
 mod reading;
 mod reload;
 mod restart;
+mod service;
 mod sound;
 mod support;
 mod tail_model;
