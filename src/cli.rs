@@ -13,6 +13,11 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The whole command line, for those who describe it.
+pub fn description() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 const AFTER_HELP: &str = "\
 Examples:
   speakerd run --watch ~/notes.txt    speak what is appended to a file
@@ -83,6 +88,12 @@ pub enum Command {
     Install(Install),
     /// Do not start at login any more.
     Uninstall,
+    /// Look at everything that can keep one from hearing a line, and name the way out.
+    Doctor(Doctor),
+    /// Print completions for a shell.
+    Completions(Completions),
+    /// Print the manual page.
+    Man,
     /// Measure this machine: latencies, start, memory, idle load.
     Bench(Bench),
 }
@@ -250,6 +261,25 @@ pub struct Load {
     /// Which; the default one where it is not given.
     #[arg(long)]
     pub voice: Option<String>,
+}
+
+/// `doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// The configuration file; without it, the usual one.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// For programs: one JSON value a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `completions`
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// Which shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
 }
 
 /// `install`

@@ -94,6 +94,9 @@ pub fn run(command: Command, paths: &Paths) -> anyhow::Result<()> {
         | Command::Install(_)
         | Command::Uninstall
         | Command::Explain(_)
+        | Command::Doctor(_)
+        | Command::Completions(_)
+        | Command::Man
         | Command::Bench(_) => {
             anyhow::bail!("this command asks no daemon")
         }

@@ -4,7 +4,9 @@
 
 pub mod bench;
 pub mod config;
+pub mod doctor;
 pub mod explain;
+pub mod help;
 pub mod install;
 
 use std::process::ExitCode;
@@ -55,6 +57,9 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run(arguments) => run_daemon(&arguments, paths),
         Command::Config(command) => config::run(&command, &paths),
+        Command::Doctor(arguments) => doctor::run(&arguments, &paths),
+        Command::Completions(arguments) => help::completions(&arguments),
+        Command::Man => help::man(),
         Command::Explain(arguments) => explain::run(&arguments, &paths),
         Command::Install(arguments) => install::install(&arguments, &paths),
         Command::Uninstall => install::uninstall(&paths),

@@ -54,6 +54,41 @@ impl Places {
     }
 }
 
+/// How the daemon starts by itself.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Autostart {
+    /// It does not.
+    None,
+    /// By a unit, whose state systemd tells: `enabled` is right.
+    Unit(String),
+    /// With the desktop.
+    Desktop,
+    /// By launchd.
+    Agent,
+}
+
+impl Autostart {
+    /// How it starts for this user.
+    pub fn of(paths: &Paths) -> Self {
+        let places = Places::of(paths);
+        let output = Command::new("systemctl")
+            .args(["--user", "is-enabled", UNIT_NAME])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output();
+        let state = output.map(|it| String::from_utf8_lossy(&it.stdout).trim().to_owned());
+        match state {
+            _ if places.agent.exists() => Self::Agent,
+            Ok(state) if !state.is_empty() && state != "not-found" => Self::Unit(state),
+            Ok(_) | Err(_) if places.unit.exists() => {
+                Self::Unit("not asked: no systemd answers".to_owned())
+            }
+            Ok(_) | Err(_) if places.autostart.exists() => Self::Desktop,
+            Ok(_) | Err(_) => Self::None,
+        }
+    }
+}
+
 /// Installs the autostart and starts the daemon.
 ///
 /// # Errors

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::error::CardError;
 use super::paced::PacedOutput;
-use super::tap::Tap;
+use super::tap::{Tap, tap};
 use crate::config::{AudioConfig, Output as Kind};
 use crate::pcm::PcmSpec;
+use crate::steering::Steering;
 
 /// An output that can be opened again and again.
 pub trait Output: Send {
@@ -44,6 +45,23 @@ pub fn open_output(audio: &AudioConfig) -> Box<dyn Output> {
         Kind::Null => Box::new(PacedOutput::null(audio.null_speed)),
         Kind::Wav => Box::new(PacedOutput::wav(audio.null_speed, audio.wav_dir.clone())),
     }
+}
+
+/// Opens the configured output and closes it again. Returns its rate in samples a second.
+///
+/// # Errors
+/// Where it cannot be opened now.
+pub fn probe(audio: &AudioConfig) -> Result<u32, CardError> {
+    let mut rate_hz = 0;
+    let mut feeds = Vec::new(); // the tap's other end stays open until the card is closed
+    let card = open_output(audio).open(&mut |spec| {
+        rate_hz = spec.sample_rate_hz.get();
+        let (feed, tap) = tap(spec, &Steering::default());
+        feeds.push(feed);
+        tap
+    })?;
+    drop(card);
+    Ok(rate_hz)
 }
 
 /// Says what to do in a build without sound cards.

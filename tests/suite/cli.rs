@@ -310,3 +310,79 @@ fn the_dictionary_is_read_again_while_the_daemon_runs_and_a_broken_one_is_told_o
     assert_eq!(said(Some("[words]\ncat = \"tiger\"\n")), "the tiger");
     assert!(!home.ok(&["status"]).contains("words.toml"));
 }
+
+/// What `doctor --json` found of that, as verdicts and words.
+fn found(home: &Home, what: &str) -> Vec<(String, String)> {
+    let output =
+        home.run(&["doctor", "--config", home.path("speakerd.toml").to_str().unwrap(), "--json"]);
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let findings =
+        lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let text = |it: &serde_json::Value| it.as_str().unwrap_or_default().to_owned();
+    findings
+        .filter(|it| it["what"] == what)
+        .map(|it| {
+            assert_eq!(
+                it["verdict"] == "fine",
+                it["way_out"].is_null(),
+                "a way out of all that is not: {it}"
+            );
+            (text(&it["verdict"]), text(&it["found"]))
+        })
+        .collect()
+}
+
+#[test]
+fn the_doctor_finds_what_keeps_one_from_hearing_a_line() {
+    let home = Home::new(&format!(
+        "{QUIET}[[watch]]\npath = \"$HOME/a.log\"\n[[watch]]\npath = \"$HOME/none*\"\n"
+    ));
+    home.append("a.log", "");
+    assert_eq!(found(&home, "config")[0].0, "fine");
+    assert_eq!(found(&home, "daemon")[0].0, "warning");
+    assert_eq!(found(&home, "sound")[0].0, "fine");
+    let watches: Vec<_> = found(&home, "watch").into_iter().map(|(verdict, _)| verdict).collect();
+    assert_eq!(watches, ["fine", "warning"]);
+    assert_eq!(found(&home, "autostart")[0].0, "warning");
+    let daemon = home.start();
+    assert_eq!(found(&home, "daemon")[0].0, "fine");
+    home.ok(&["mute"]);
+    assert!(found(&home, "sound").iter().any(|(_, found)| found.contains("muted")));
+    drop(daemon);
+    // Everything at once that can be wrong.
+    std::fs::create_dir(home.path("b.log")).unwrap();
+    std::fs::create_dir_all(home.path("config/speakerd")).unwrap();
+    std::fs::write(home.path("config/speakerd/pronunciation.toml"), "[words\n").unwrap();
+    let config = "[audio]\noutput = \"wav\"\nwav_dir = \"/proc/nowhere\"\n[engine]\nvoice = \"espeak:xx\"\nfallback = \"none\"\n\
+                  [[watch]]\npath = \"$HOME/b.log\"\n";
+    std::fs::write(
+        home.path("speakerd.toml"),
+        config.replace("$HOME", &home.path("").display().to_string()),
+    )
+    .unwrap();
+    let (code, message) =
+        home.fails(&["doctor", "--config", home.path("speakerd.toml").to_str().unwrap()]);
+    assert_eq!(code, 1);
+    assert!(message.contains("wrong"), "{message}");
+    assert_eq!(found(&home, "dictionary")[0].0, "wrong");
+    assert!(found(&home, "watch")[0].1.contains("is a directory"), "{:?}", found(&home, "watch"));
+    std::fs::write(home.path("speakerd.toml"), "[queue]\ncapacity = 0\n").unwrap();
+    assert!(found(&home, "config")[0].1.contains("queue.capacity"));
+}
+
+#[test]
+fn completions_and_the_manual_know_every_command() {
+    let home = Home::new("");
+    let commands = ["run", "say", "explain", "doctor", "reload", "completions"];
+    for shell in ["bash", "zsh", "fish"] {
+        let script = home.ok(&["completions", shell]);
+        for command in commands {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+    }
+    let page = home.ok(&["man"]);
+    assert!(page.starts_with(".ie"), "a roff page");
+    for command in commands {
+        assert!(page.contains(&format!(".SH \"{}\"", command.to_uppercase())), "{command}");
+    }
+}
