@@ -64,7 +64,7 @@ pub enum Command {
     #[command(subcommand)]
     Watch(Watch),
     /// Show what the daemon is doing.
-    Status(Json),
+    Status(Status),
     /// Print the whole status as JSON, again after each change.
     Subscribe,
     /// Load a voice, so that the next line need not wait for it.
@@ -168,6 +168,17 @@ pub struct Replay {
     /// How many.
     #[arg(default_value_t = 1)]
     pub n: usize,
+}
+
+/// `status`
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Show it live in this terminal, with keys.
+    #[arg(long, conflicts_with = "json")]
+    pub watch: bool,
 }
 
 /// For programs.

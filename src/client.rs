@@ -1,5 +1,6 @@
 //! The subcommands that ask a running daemon: one request, its answer printed.
 
+mod live;
 pub mod show;
 
 use std::io::{BufRead, Write};
@@ -40,7 +41,8 @@ pub fn run(command: Command, paths: &Paths) -> anyhow::Result<()> {
         Command::History(history) => self::history(&history, &socket),
         Command::Subscribe => subscribe(&socket),
         Command::Version(json) => version(&json, &socket),
-        Command::Status(cli::Json { json }) => {
+        Command::Status(cli::Status { watch: true, .. }) => live::run(&socket),
+        Command::Status(cli::Status { json, .. }) => {
             let Response::Status(status) = ask(&socket, &Request::Status)? else {
                 return unexpected();
             };

@@ -145,6 +145,9 @@ pub struct PlaybackStatus {
     pub muted: bool,
     /// The loudness of everything, as a factor.
     pub volume: f32,
+    /// The loudest sample of the last hundredth of a second that went to the card, 0 to 1.
+    #[serde(default)]
+    pub level: f32,
     /// How often the engine was too slow and the sound broke off within an utterance.
     pub n_underruns: u64,
 }

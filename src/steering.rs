@@ -35,6 +35,8 @@ struct Atomics {
     muted: AtomicBool,
     /// Bits of an `f32`.
     volume: AtomicU32,
+    /// Bits of an `f32`: the peak of what went to the card last.
+    level: AtomicU32,
     /// A [`Stopping`].
     stopping: AtomicU8,
     /// Capacity 1: a second nudge would say nothing new.
@@ -59,6 +61,7 @@ impl Default for Atomics {
             paused: AtomicBool::new(false),
             muted: AtomicBool::new(false),
             volume: AtomicU32::new(1.0_f32.to_bits()),
+            level: AtomicU32::new(0),
             stopping: AtomicU8::new(Stopping::No as u8),
         }
     }
@@ -190,6 +193,16 @@ impl Steering {
     /// Sets the loudness of everything, as a factor.
     pub fn set_volume(&self, volume: f32) {
         self.0.volume.store(volume.to_bits(), Ordering::Relaxed);
+    }
+
+    /// The peak of what went to the card last, 0 to 1.
+    pub fn level(&self) -> f32 {
+        f32::from_bits(self.0.level.load(Ordering::Relaxed))
+    }
+
+    /// Notes the peak of what goes to the card. Called by the audio callback.
+    pub fn set_level(&self, peak: f32) {
+        self.0.level.store(peak.to_bits(), Ordering::Relaxed);
     }
 
     /// The loudness of everything.

@@ -199,6 +199,7 @@ impl Handler {
         status.playback.paused = self.steering.is_paused();
         status.playback.muted = self.steering.is_muted();
         status.playback.volume = self.steering.volume();
+        status.playback.level = self.steering.level();
         status.daemon.stopping = self.steering.stopping() != Stopping::No;
         status.daemon.resident_bytes = memory::resident_bytes();
         status

@@ -85,6 +85,8 @@ pub struct Tap {
     /// The utterance that was silenced last: what still comes of it is dropped.
     cut: u64,
     gain: f32,
+    /// The loudest sample of this block so far.
+    peak: f32,
     gain_step: f32,
     n_pulled: Arc<AtomicU64>,
     n_underruns: Arc<AtomicU64>,
@@ -140,6 +142,7 @@ pub fn tap(spec: PcmSpec, steering: &Steering) -> (TapFeed, Tap) {
         open: 0,
         cut: 0,
         gain: 0.0,
+        peak: 0.0,
         gain_step: 1.0 / ramp_samples as f32,
         n_pulled: Arc::clone(&n_pulled),
         n_underruns: Arc::clone(&n_underruns),
@@ -231,6 +234,7 @@ impl Tap {
                         continue;
                     }
                     Err(TryRecvError::Empty) => {
+                        self.steering.set_level(0.0);
                         if self.open != 0 && !self.is_starved {
                             self.is_starved = true;
                             self.n_underruns.fetch_add(1, Ordering::Relaxed);
@@ -264,10 +268,12 @@ impl Tap {
             }
             let sample = block.samples[*position] * self.gain;
             *position += 1;
+            self.peak = self.peak.max(sample.abs());
             let is_done = *position == block.len;
             let is_last = is_done && block.is_last;
             if is_done {
                 self.block = None;
+                self.steering.set_level(std::mem::take(&mut self.peak));
             }
             if is_last {
                 self.finish(id);

@@ -386,3 +386,11 @@ fn completions_and_the_manual_know_every_command() {
         assert!(page.contains(&format!(".SH \"{}\"", command.to_uppercase())), "{command}");
     }
 }
+
+#[test]
+fn the_live_view_says_that_it_needs_a_terminal() {
+    let home = Home::new(QUIET);
+    let (code, message) = home.fails(&["status", "--watch"]);
+    assert_eq!(code, 1);
+    assert!(message.contains("terminal") && message.contains("subscribe"), "{message}");
+}
