@@ -106,6 +106,12 @@ pub struct AudioConfig {
     pub output: Output,
     /// The sound device by name; `None` for the default one.
     pub device: Option<String>,
+    /// What is done where it is not there.
+    pub device_fallback: DeviceFallback,
+    /// What desktops know the sound as.
+    pub media_role: String,
+    /// Silence before the first sound of a device that was opened just now.
+    pub preroll: Duration,
     /// Loudness of everything, as a factor.
     pub volume: f32,
     /// Silence between two utterances.
@@ -118,6 +124,17 @@ pub struct AudioConfig {
     pub release: Option<Duration>,
     /// How much audio is made ahead.
     pub look_ahead: Duration,
+}
+
+/// What is done where the named sound device is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceFallback {
+    /// The default device is used.
+    #[default]
+    Default,
+    /// Lines wait until it is there.
+    Wait,
 }
 
 /// Where the sound goes.

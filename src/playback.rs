@@ -10,6 +10,8 @@ pub mod error;
 pub mod gap;
 pub mod line;
 pub mod paced;
+#[cfg(all(feature = "card", target_os = "linux"))]
+pub mod pulse;
 pub mod tap;
 pub mod track;
 pub mod tracks;
@@ -48,12 +50,15 @@ pub struct PlaybackSettings {
     pub gap: Duration,
     /// After how much silence the output is closed; `None` for never.
     pub release: Option<Duration>,
+    /// Silence before the first sound of an output that was opened just now: it may still be waking up.
+    pub preroll: Duration,
 }
 
 impl PlaybackSettings {
     /// As they are configured.
     pub fn of(config: &Config) -> Self {
-        Self { gap: config.audio.gap, release: config.audio.release }
+        let audio = &config.audio;
+        Self { gap: audio.gap, release: audio.release, preroll: audio.preroll }
     }
 }
 
@@ -99,7 +104,7 @@ impl Playback {
             tracks: Tracks::default(),
             line: None,
             staged: None,
-            gap: Gap::new(settings.gap),
+            gap: Gap::new(settings.gap, settings.preroll),
             release: settings.release,
             new_settings,
             retry: Retry::default(),
@@ -122,7 +127,7 @@ impl Playback {
             self.pulse.beat(now);
             self.receive();
             if let Ok(settings) = self.new_settings.try_recv() {
-                self.gap.set_length(settings.gap);
+                self.gap.set_lengths(settings.gap, settings.preroll);
                 self.release = settings.release;
             }
             // Before anything is decided about utterances: what the tap did with them.

@@ -85,6 +85,13 @@ impl RawConfig {
             audio: AudioConfig {
                 output: audio.output,
                 device: Some(audio.device).filter(|device| device != "default"),
+                device_fallback: audio.device_fallback,
+                media_role: media_role(audio.media_role)?,
+                preroll: Duration::from_millis(within(
+                    "audio.preroll_ms",
+                    audio.preroll_ms,
+                    0..=5_000,
+                )?),
                 volume: within("audio.volume", audio.volume, VOLUME)?,
                 gap: Duration::from_millis(within("audio.gap_ms", audio.gap_ms, 0..=10_000)?),
                 wav_dir: paths.absolute(&audio.wav_dir, &base),
@@ -110,6 +117,14 @@ impl RawConfig {
             file,
         })
     }
+}
+
+/// A role is one word of `PulseAudio`'s, such as `a11y`, `phone` or `music`.
+fn media_role(role: String) -> Result<String, ConfigError> {
+    let is_word = (1..=32).contains(&role.len())
+        && role.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let reason = "is no role; it is one word, such as a11y, phone, event or music";
+    if is_word { Ok(role) } else { Err(ConfigError::of("audio.media_role", reason)) }
 }
 
 /// A sentence that says what was said.

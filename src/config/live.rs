@@ -12,6 +12,8 @@ impl Config {
             ("limits.max_clients", self.limits.max_clients != new.limits.max_clients),
             ("audio.output", audio.output != new_audio.output),
             ("audio.device", audio.device != new_audio.device),
+            ("audio.device_fallback", audio.device_fallback != new_audio.device_fallback),
+            ("audio.media_role", audio.media_role != new_audio.media_role),
             ("audio.wav_dir", audio.wav_dir != new_audio.wav_dir),
             ("audio.null_speed", audio.null_speed != new_audio.null_speed),
             ("audio.look_ahead_ms", audio.look_ahead != new_audio.look_ahead),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::Origin;
-use super::{ConfigError, Fallback, Output};
+use super::{ConfigError, DeviceFallback, Fallback, Output};
 use crate::engine::registry;
 use crate::text::Step;
 use crate::text::emoji::Emoji;
@@ -109,6 +109,9 @@ impl Default for RawLimits {
 pub struct RawAudio {
     pub output: Output,
     pub device: String,
+    pub device_fallback: DeviceFallback,
+    pub media_role: String,
+    pub preroll_ms: u64,
     pub volume: f32,
     pub gap_ms: u64,
     pub wav_dir: PathBuf,
@@ -122,6 +125,9 @@ impl Default for RawAudio {
         Self {
             output: Output::default(),
             device: "default".to_owned(),
+            device_fallback: DeviceFallback::default(),
+            media_role: "a11y".to_owned(),
+            preroll_ms: 0,
             volume: 1.0,
             gap_ms: 150,
             wav_dir: "~/speakerd-wav".into(),

@@ -10,7 +10,7 @@ use crossbeam_channel::Sender;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{AudioConfig, Config, ConfigError};
 use crate::control::handler::Handler;
 use crate::inference::EngineSettings;
 use crate::logging;
@@ -113,9 +113,8 @@ impl Reloader {
         new.queue.capacity = old.queue.capacity;
         new.queue.history = old.queue.history;
         new.limits.max_clients = old.limits.max_clients;
-        let (volume, gap, release) = (new.audio.volume, new.audio.gap, new.audio.release);
-        new.audio = old.audio.clone();
-        (new.audio.volume, new.audio.gap, new.audio.release) = (volume, gap, release);
+        let AudioConfig { volume, gap, release, preroll, .. } = new.audio;
+        new.audio = AudioConfig { preroll, volume, gap, release, ..old.audio.clone() };
         self.current = config;
         Ok(waiting)
     }

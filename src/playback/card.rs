@@ -39,7 +39,7 @@ pub trait Card {
 pub fn open_output(audio: &AudioConfig) -> Box<dyn Output> {
     match audio.output {
         #[cfg(feature = "card")]
-        Kind::Card => Box::new(super::device::DeviceOutput::new(audio.device.clone())),
+        Kind::Card => Box::new(super::device::DeviceOutput::new(audio)),
         #[cfg(not(feature = "card"))]
         Kind::Card => Box::new(NoCard),
         Kind::Null => Box::new(PacedOutput::null(audio.null_speed)),

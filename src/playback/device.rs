@@ -1,6 +1,6 @@
 //! The sound card, through rodio and cpal: opening it, and noticing that it is gone.
 //!
-//! `PulseAudio`'s own protocol is used where a server answers (`PipeWire` speaks it too), else ALSA.
+//! On Linux `PulseAudio`'s own protocol is used where a server answers (`PipeWire` speaks it too), else ALSA.
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use std::time::Duration;
 use cpal::traits::{DeviceTrait, HostTrait};
 use parking_lot::Mutex;
 use rodio::{ChannelCount, DeviceSinkBuilder, MixerDeviceSink, SampleRate, Source};
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::card::{Card, Output};
 use super::error::CardError;
 use super::tap::Tap;
-use crate::config::Output as Kind;
+use crate::config::{AudioConfig, DeviceFallback, Output as Kind};
 use crate::pcm::PcmSpec;
 
 /// Frames in the device's buffer: 85 ms at 48 kHz. With cpal's `PulseAudio` host smaller buffers had gaps on a busy
@@ -30,12 +30,55 @@ const ERROR_PAUSE: Duration = Duration::from_millis(50);
 pub struct DeviceOutput {
     /// Its name; `None` for the default one.
     device: Option<String>,
+    /// What is done without it.
+    fallback: DeviceFallback,
+    /// What desktops know the sound as.
+    #[cfg(target_os = "linux")]
+    role: String,
+    #[cfg(target_os = "linux")]
+    pulse: super::pulse::Pulse,
 }
 
 impl DeviceOutput {
-    /// A card by name, or the default one.
-    pub fn new(device: Option<String>) -> Self {
-        Self { device }
+    /// The configured card.
+    pub fn new(audio: &AudioConfig) -> Self {
+        Self {
+            device: audio.device.clone(),
+            fallback: audio.device_fallback,
+            #[cfg(target_os = "linux")]
+            role: audio.media_role.clone(),
+            #[cfg(target_os = "linux")]
+            pulse: super::pulse::Pulse::default(),
+        }
+    }
+
+    /// Opens that device through the first sound system that has one.
+    fn open_named(
+        &self,
+        device: Option<&str>,
+        feed: &mut dyn FnMut(PcmSpec) -> Tap,
+    ) -> Result<Box<dyn Card>, CardError> {
+        let mut refusals = Vec::new();
+        #[cfg(target_os = "linux")]
+        match self.pulse.open(device, &self.role, feed) {
+            Err(CardError::NoDevice { reason }) => refusals.push(format!("PulseAudio: {reason}")),
+            opened => return opened,
+        }
+        let host = cpal::default_host();
+        let name = host.id().name();
+        match find_device(&host, device).and_then(open_device) {
+            Ok((sink, failure)) => {
+                let config = sink.config();
+                let spec = PcmSpec { sample_rate_hz: config.sample_rate() };
+                sink.mixer().add(TapSource(feed(spec)));
+                info!(host = name, rate_hz = spec.sample_rate_hz, "sound card opened");
+                return Ok(Box::new(DeviceCard { _sink: sink, failure, spec }));
+            }
+            Err(error @ CardError::UnknownDevice { .. }) => return Err(error),
+            Err(CardError::NoDevice { reason }) => refusals.push(format!("{name}: {reason}")),
+            Err(error) => refusals.push(format!("{name}: {error}")),
+        }
+        Err(CardError::NoDevice { reason: refusals.join("; ") })
     }
 }
 
@@ -45,33 +88,16 @@ impl Output for DeviceOutput {
     }
 
     fn open(&mut self, feed: &mut dyn FnMut(PcmSpec) -> Tap) -> Result<Box<dyn Card>, CardError> {
-        let mut refusals = Vec::new();
-        for host in hosts() {
-            let name = host.id().name();
-            match find_device(&host, self.device.as_deref()).and_then(open_device) {
-                Ok((sink, failure)) => {
-                    let config = sink.config();
-                    let spec = PcmSpec { sample_rate_hz: config.sample_rate() };
-                    sink.mixer().add(TapSource(feed(spec)));
-                    info!(host = name, rate_hz = spec.sample_rate_hz, "sound card opened");
-                    return Ok(Box::new(DeviceCard { _sink: sink, failure, spec }));
-                }
-                Err(error @ CardError::UnknownDevice { .. }) => return Err(error),
-                Err(CardError::NoDevice { reason }) => refusals.push(format!("{name}: {reason}")),
-                Err(error) => refusals.push(format!("{name}: {error}")),
+        match self.open_named(self.device.as_deref(), feed) {
+            Err(error @ CardError::UnknownDevice { .. })
+                if self.fallback == DeviceFallback::Default =>
+            {
+                warn!("{error}; the default device is used until the next silence");
+                self.open_named(None, feed)
             }
+            opened => opened,
         }
-        Err(CardError::NoDevice { reason: refusals.join("; ") })
     }
-}
-
-/// The hosts to try, the best first.
-fn hosts() -> Vec<cpal::Host> {
-    #[cfg(target_os = "linux")]
-    let preferred = cpal::host_from_id(cpal::HostId::PulseAudio).ok();
-    #[cfg(not(target_os = "linux"))]
-    let preferred: Option<cpal::Host> = None;
-    preferred.into_iter().chain([cpal::default_host()]).collect()
 }
 
 fn find_device(host: &cpal::Host, name: Option<&str>) -> Result<cpal::Device, CardError> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use tracing::{info, warn};
 
 use super::Playback;
-use super::line::Line;
+use super::line::{Line, Retry};
 use super::tap::tap;
 use super::track::{Played, Track};
 use crate::clock;
@@ -53,7 +53,8 @@ impl Playback {
             (Ok(card), Some(feed)) => {
                 // Opening may have taken a while.
                 self.line = Some(Line::new(card, feed, clock::now()));
-                self.gap.end();
+                self.retry = Retry::default();
+                self.gap.begin_with_preroll();
                 self.tell_card(CardState::Open, None);
             }
             (Ok(_), None) => self.try_later("the output made no use of its tap", now),

@@ -3,8 +3,13 @@
 #![cfg(all(feature = "card", feature = "builtin"))]
 
 use std::process::Command;
+use std::time::{Duration, Instant};
+
+use speakerd::status::{CardState, Status};
 
 use crate::support::program::Home;
+use crate::support::pulse::PulseServer;
+use crate::support::rig::PATIENCE;
 use crate::support::shared;
 
 #[test]
@@ -66,4 +71,192 @@ fn a_sentence_reaches_the_sound_server_whole() {
     );
     let n_loud = samples.iter().filter(|sample| sample.unsigned_abs() > 1_000).count();
     assert!(n_loud as f64 > 0.2 * audio_secs * rate_hz, "{n_loud} loud samples in {audio_secs} s");
+}
+
+fn status(home: &Home) -> Status {
+    serde_json::from_str(&home.ok(&["status", "--json"])).unwrap()
+}
+
+/// Waits for a state of the daemon; returns how long that took.
+fn wait_until(home: &Home, what: &str, wished: impl Fn(&Status) -> bool) -> Duration {
+    let begun = Instant::now();
+    while !wished(&status(home)) {
+        assert!(begun.elapsed() < PATIENCE, "waited for {what}: {}", home.log());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    begun.elapsed()
+}
+
+/// Where a recording is silent for at least `shortest`: from, to, in seconds.
+fn silences(path: &std::path::Path, shortest: f64) -> (Vec<(f64, f64)>, Vec<f32>, f64) {
+    let mut reader = hound::WavReader::open(path).unwrap();
+    let rate = f64::from(reader.spec().sample_rate);
+    let samples: Vec<f32> =
+        reader.samples::<i16>().map_while(Result::ok).map(|it| f32::from(it) / 32_768.0).collect();
+    let mut found = Vec::new();
+    let mut from = None;
+    for (idx, sample) in samples.iter().chain([&1.0]).enumerate() {
+        match (sample.abs() < 0.002, from) {
+            (true, None) => from = Some(idx),
+            (false, Some(begun)) => {
+                let (begun, end) = (begun as f64 / rate, idx as f64 / rate);
+                if end - begun >= shortest {
+                    found.push((begun, end));
+                }
+                from = None;
+            }
+            (true, Some(_)) | (false, None) => {}
+        }
+    }
+    (found, samples, rate)
+}
+
+#[test]
+fn lines_follow_each_other_without_a_gap_too_long_or_a_click() {
+    let mut home = Home::new("[audio]\ngap_ms = 300\n[text]\nmax_piece_chars = 40\n");
+    let Some(mut server) = PulseServer::of(&mut home) else { return };
+    server.start();
+    let _daemon = home.start();
+    home.ok(&["load"]);
+    let recording = home.path("heard.wav");
+    let recorder = server.record("ear", &recording);
+    // Several pieces a line: their seams are within a sentence.
+    for n in ["one", "two", "three"] {
+        home.ok(&[
+            "say",
+            &format!("The birch canoe slid on the smooth planks, and glue was on sheet {n}"),
+        ]);
+    }
+    home.ok(&["wait-idle", "--timeout", "60"]);
+    recorder.end();
+    let (silences, samples, rate) = silences(&recording, 0.25);
+    let whole = samples.len() as f64 / rate;
+    let inner: Vec<_> = silences
+        .iter()
+        .filter(|(from, to)| *from > 0.05 && *to < whole - 0.05)
+        .map(|(from, to)| to - from)
+        .collect();
+    assert_eq!(inner.len(), 2, "between the lines, and nowhere else: {silences:?}");
+    // A voice begins and ends with a little silence of its own.
+    assert!(inner.iter().all(|length| (0.29..0.5).contains(length)), "{inner:?}");
+    // A click is a jump; speech of this voice has none so large.
+    let jump = samples.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
+    assert!(jump < 0.35, "{jump}");
+    let loud = samples.iter().filter(|sample| sample.abs() > 0.02).count() as f64 / rate;
+    let said: f64 = home.history().iter().map(|entry| entry["audio_secs"].as_f64().unwrap()).sum();
+    assert!(loud > 0.3 * said && whole > said, "{loud} s loud of {said} s");
+}
+
+#[test]
+fn desktops_know_the_stream_by_its_name_and_role_and_it_goes_where_the_default_goes() {
+    let mut home = Home::new("[audio]\nmedia_role = \"phone\"\n");
+    let Some(mut server) = PulseServer::of(&mut home) else { return };
+    server.start();
+    let _daemon = home.start();
+    let long = "The birch canoe slid on the smooth planks. ".repeat(4);
+    home.ok(&["say", &long]);
+    wait_until(&home, "sound", |status| status.playback.level > 0.01);
+    let inputs = server.ctl(&["list", "sink-inputs"]).unwrap();
+    for property in [
+        "application.name = \"speakerd\"",
+        "application.id = \"speakerd\"",
+        "media.role = \"phone\"",
+    ] {
+        assert!(inputs.contains(property), "{property}: {inputs}");
+    }
+    let on_sink = |name: &str| {
+        let sinks = server.ctl(&["list", "short", "sinks"]).unwrap();
+        let index = sinks
+            .lines()
+            .find(|line| line.contains(name))
+            .unwrap()
+            .split('\t')
+            .next()
+            .unwrap()
+            .to_owned();
+        let inputs = server.ctl(&["list", "short", "sink-inputs"]).unwrap();
+        inputs.lines().any(|line| line.split('\t').nth(1) == Some(index.as_str()))
+    };
+    assert!(on_sink("ear"));
+    server.ctl(&["set-default-sink", "other"]).unwrap();
+    let begun = Instant::now();
+    while !on_sink("other") {
+        assert!(begun.elapsed() < Duration::from_secs(5), "it stays behind");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    home.ok(&["wait-idle", "--timeout", "60"]);
+    let entries = home.history();
+    assert_eq!((entries.len(), entries[0]["outcome"].as_str()), (1, Some("spoken")));
+}
+
+#[test]
+fn a_device_that_is_not_there_is_replaced_or_waited_for() {
+    for (fallback, is_heard) in [("default", true), ("wait", false)] {
+        let mut home = Home::new(&format!(
+            "[audio]\ndevice = \"headset\"\ndevice_fallback = \"{fallback}\"\n"
+        ));
+        let Some(mut server) = PulseServer::of(&mut home) else { return };
+        server.start();
+        let _daemon = home.start();
+        home.ok(&["say", "Where is it?"]);
+        if is_heard {
+            home.ok(&["wait-idle", "--timeout", "30"]);
+            assert!(home.log().contains("headset"), "{}", home.log());
+            continue;
+        }
+        wait_until(&home, "a problem", |status| status.playback.problem.is_some());
+        let problem = status(&home).playback.problem.unwrap();
+        assert!(problem.contains("headset") && problem.contains("ear"), "what there is: {problem}");
+        server
+            .ctl(&["load-module", "module-null-sink", "sink_name=headset", "norewinds=1"])
+            .unwrap();
+        home.ok(&["wait-idle", "--timeout", "30"]);
+        assert_eq!(home.history().len(), 1);
+    }
+}
+
+#[test]
+fn a_sound_server_that_dies_twenty_times_costs_no_line() {
+    const N_DEATHS: usize = 20;
+    let mut home = Home::new("[[watch]]\npath = \"$HOME/a.log\"\n");
+    let Some(mut server) = PulseServer::of(&mut home) else { return };
+    home.append("a.log", "");
+    // There is none at the start: what comes is kept.
+    let daemon = home.start();
+    let lines: Vec<_> = (1..=N_DEATHS)
+        .map(|n| format!("The birch canoe slid on the smooth planks, number {n}."))
+        .collect();
+    home.append("a.log", &(lines.join("\n") + "\n"));
+    wait_until(&home, "a word about it", |status| status.playback.card == CardState::Lost);
+    let ticks = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", daemon.child.id())).unwrap();
+        let fields: Vec<u64> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .filter_map(|it| it.parse().ok())
+            .collect();
+        fields[10] + fields[11] // utime and stime, in hundredths of a second
+    };
+    let mut slowest = Duration::ZERO;
+    let (begun, ticks_before) = (Instant::now(), ticks());
+    for _ in 0..N_DEATHS {
+        server.start();
+        wait_until(&home, "sound", |status| status.playback.level > 0.01);
+        server.kill();
+        let lost = wait_until(&home, "a word about its death", |status| {
+            status.playback.card == CardState::Lost
+        });
+        slowest = slowest.max(lost);
+    }
+    let load = (ticks() - ticks_before) as f64 / (begun.elapsed().as_secs_f64() * 100.0);
+    assert!(slowest < Duration::from_millis(1_500), "noticed after {slowest:?}");
+    assert!(load < 0.25, "{load} of a processor");
+    server.start();
+    home.ok(&["wait-idle", "--timeout", "120"]);
+    let texts: Vec<_> =
+        home.history().iter().map(|entry| entry["text"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(texts, lines, "each once, in order");
+    assert!(home.history().iter().all(|entry| entry["outcome"] == "spoken"));
 }

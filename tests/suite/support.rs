@@ -2,6 +2,7 @@
 
 pub(crate) mod contract;
 pub(crate) mod program;
+pub(crate) mod pulse;
 pub(crate) mod rig;
 pub(crate) mod shared;
 pub(crate) mod tone_engine;

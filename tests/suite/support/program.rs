@@ -11,6 +11,8 @@ use super::rig::PATIENCE;
 /// A home, and the program that runs in it.
 pub(crate) struct Home {
     directory: tempfile::TempDir,
+    /// What the program finds in its environment besides.
+    environment: Vec<(&'static str, String)>,
 }
 
 /// A running daemon; killed when it is dropped.
@@ -24,10 +26,15 @@ impl Home {
         for name in ["config", "data", "state", "cache", "run"] {
             std::fs::create_dir(directory.path().join(name)).unwrap();
         }
-        let home = Self { directory };
+        let home = Self { directory, environment: Vec::new() };
         let config = config.replace("$HOME", &home.path("").display().to_string());
         std::fs::write(home.path("speakerd.toml"), config).unwrap();
         home
+    }
+
+    /// Sets a variable for every program that is started here.
+    pub(crate) fn set(&mut self, name: &'static str, value: String) {
+        self.environment.push((name, value));
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -41,6 +48,7 @@ impl Home {
         for name in ["PATH", "PULSE_SERVER", "PULSE_COOKIE", "ALSA_CONFIG_PATH"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.env("HOME", self.path("")).env("XDG_RUNTIME_DIR", self.path("run"));
         for name in ["config", "data", "state", "cache"] {
             command.env(format!("XDG_{}_HOME", name.to_uppercase()), self.path(name));
