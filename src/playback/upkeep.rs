@@ -66,6 +66,7 @@ impl Playback {
     pub(super) fn lose(&mut self, reason: &str, now: Instant) {
         self.line = None;
         self.staged = None;
+        self.steering.set_level(0.0);
         self.steering.set_fed(0);
         for track in self.tracks.iter_mut() {
             // The tap has it and will not tell any more: what was stopped there is over.

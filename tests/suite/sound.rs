@@ -223,9 +223,7 @@ fn a_sound_server_that_dies_twenty_times_costs_no_line() {
     home.append("a.log", "");
     // There is none at the start: what comes is kept.
     let daemon = home.start();
-    let lines: Vec<_> = (1..=N_DEATHS)
-        .map(|n| format!("The birch canoe slid on the smooth planks, number {n}."))
-        .collect();
+    let lines: Vec<_> = (1..=N_DEATHS).map(|n| format!("This is number {n}.")).collect();
     home.append("a.log", &(lines.join("\n") + "\n"));
     wait_until(&home, "a word about it", |status| status.playback.card == CardState::Lost);
     let ticks = || {
@@ -243,7 +241,9 @@ fn a_sound_server_that_dies_twenty_times_costs_no_line() {
     let (begun, ticks_before) = (Instant::now(), ticks());
     for _ in 0..N_DEATHS {
         server.start();
-        wait_until(&home, "sound", |status| status.playback.level > 0.01);
+        wait_until(&home, "sound", |status| {
+            status.playback.card == CardState::Open && status.playback.level > 0.01
+        });
         server.kill();
         let lost = wait_until(&home, "a word about its death", |status| {
             status.playback.card == CardState::Lost
@@ -258,5 +258,6 @@ fn a_sound_server_that_dies_twenty_times_costs_no_line() {
     let texts: Vec<_> =
         home.history().iter().map(|entry| entry["text"].as_str().unwrap().to_owned()).collect();
     assert_eq!(texts, lines, "each once, in order");
+    assert_eq!(home.log().matches("sound card opened").count(), N_DEATHS + 1);
     assert!(home.history().iter().all(|entry| entry["outcome"] == "spoken"));
 }
