@@ -2,6 +2,7 @@
 
 pub(crate) mod contract;
 pub(crate) mod program;
+#[cfg(all(feature = "card", feature = "builtin"))]
 pub(crate) mod pulse;
 pub(crate) mod rig;
 pub(crate) mod shared;
