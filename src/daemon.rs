@@ -141,10 +141,12 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
         to_playback,
         handler: handler_of_reloads,
         seen: None,
+        problem: None,
         at_last_look: None,
     };
     reloader.seen = reloader.stamp();
     let mut look = tokio::time::interval(reload::LOOK_EVERY);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut watchdog = notify::Watchdog::of_the_manager();
     let lost = loop {
         let asker = tokio::select! {
@@ -230,7 +232,7 @@ struct Threads {
 struct Started {
     threads: Threads,
     handler: Handler,
-    to_playback: Sender<PlaybackSettings>,
+    to_playback: (Sender<PlaybackSettings>, Receiver<PlaybackSettings>),
 }
 
 fn start_threads(
@@ -264,6 +266,7 @@ fn start_threads(
         format!("cannot begin to watch, with the bookmarks in `{}`", paths.state_dir.display())
     })?;
     let (to_playback, playback_settings) = bounded(1); // the newest is what counts
+    let to_playback = (to_playback, playback_settings.clone());
     let playback = {
         let settings = PlaybackSettings::of(config);
         let (board, steering) = (board.clone(), steering.clone());

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use crossbeam_channel::{Receiver, Sender, bounded};
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind};
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::clock;
 use crate::control::client::{Client, ClientError};
@@ -22,6 +22,9 @@ use view::View;
 
 /// How often the daemon is asked: as often as an eye follows a level.
 const PACE: Duration = Duration::from_millis(100);
+
+/// A daemon that does not answer for so long is shown as such.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often a point is added to the memory's curve.
 const MEMORY_PACE: Duration = Duration::from_secs(1);
@@ -81,10 +84,12 @@ fn show(
             if key.kind != KeyEventKind::Press {
                 continue;
             }
-            match request(key.code, &view) {
+            match request(key, &view) {
                 Pressed::Quit => return Ok(()),
                 Pressed::Ask(request) => {
-                    let answer = Client::connect(socket).and_then(|mut it| it.ask(&request));
+                    let answer = Client::connect(socket)
+                        .and_then(|it| it.with_patience(PATIENCE))
+                        .and_then(|mut it| it.ask(&request));
                     view.note_answer(answer.err().map(|error| error.to_string()));
                 }
                 Pressed::Nothing => {}
@@ -100,13 +105,16 @@ enum Pressed {
     Nothing,
 }
 
-fn request(key: KeyCode, view: &View) -> Pressed {
+fn request(key: KeyEvent, view: &View) -> Pressed {
+    if key.modifiers.contains(KeyModifiers::CONTROL) {
+        return if key.code == KeyCode::Char('c') { Pressed::Quit } else { Pressed::Nothing };
+    }
     let volume = view.status().map_or(1.0, |status| status.playback.volume);
     let is_paused = view.status().is_some_and(|status| status.playback.paused);
     let is_muted = view.status().is_some_and(|status| status.playback.muted);
     let stepped =
         |step: f32| Request::Volume(((volume + step).clamp(0.0, 2.0) * 100.0).round() / 100.0);
-    match key {
+    match key.code {
         KeyCode::Char('q') | KeyCode::Esc => Pressed::Quit,
         KeyCode::Char('s') => Pressed::Ask(Request::Skip),
         KeyCode::Char(' ' | 'p') if is_paused => Pressed::Ask(Request::Resume),
@@ -127,7 +135,7 @@ fn ask(
 ) -> Result<(Status, Vec<crate::queue::Waiting>), ClientError> {
     let mut asked = match client.take() {
         Some(client) => client,
-        None => Client::connect(socket)?,
+        None => Client::connect(socket)?.with_patience(PATIENCE)?,
     };
     let status = asked.ask(&Request::Status)?;
     let queue = asked.ask(&Request::Queue)?;

@@ -191,7 +191,7 @@ pub fn uninstall(paths: &Paths) -> anyhow::Result<()> {
     let places = Places::of(paths);
     let mut n_removed = 0;
     // A program that the user has put there himself stays.
-    let starts = [&places.unit, &places.autostart].map(fs::read_to_string);
+    let starts = [&places.unit, &places.autostart, &places.agent].map(fs::read_to_string);
     let program = places.program.display().to_string();
     let is_ours = starts.iter().flatten().any(|start| start.contains(&program));
     if places.socket.exists() {
@@ -202,7 +202,7 @@ pub fn uninstall(paths: &Paths) -> anyhow::Result<()> {
     }
     if places.agent.exists() {
         let domain = format!("gui/{}", rustix::process::getuid().as_raw());
-        launchctl(&["bootout", &domain, &places.agent.to_string_lossy()])?;
+        let _was_not_loaded = launchctl(&["bootout", &domain, &places.agent.to_string_lossy()]);
         remove(&places.agent, &mut n_removed)?;
     }
     if places.unit.exists() {

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::protocol::{PROTOCOL, Refusal, RefusalCode, Reply, Request, Response};
 
@@ -60,6 +61,19 @@ impl Client {
             }
             Err(error) => Err(ClientError::Broken(error)),
         }
+    }
+
+    /// Waits for so long at most for each line of an answer.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    pub fn with_patience(self, patience: Duration) -> Result<Self, ClientError> {
+        let stream = self.reader.get_ref();
+        let set = stream
+            .set_read_timeout(Some(patience))
+            .and_then(|()| stream.set_write_timeout(Some(patience)));
+        set.map_err(ClientError::Broken)?;
+        Ok(self)
     }
 
     /// Asks, and waits for the first line of the answer.

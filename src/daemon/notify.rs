@@ -36,7 +36,8 @@ impl Watchdog {
         let period = sd_notify::watchdog_enabled();
         // A third: one late turn of a busy machine is not the end.
         let pace = period.map_or(Duration::from_secs(3_600), |period| period / 3);
-        let ticks = tokio::time::interval(pace.max(Duration::from_millis(1)));
+        let mut ticks = tokio::time::interval(pace.max(Duration::from_millis(1)));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         Self { period, ticks, is_starved: false }
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
@@ -24,7 +24,7 @@ pub type Stamp = (SystemTime, u64);
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the watch thread may take to take over what is watched; after this long it hangs.
-const WATCH_LIMIT: Duration = Duration::from_secs(10);
+const WATCH_LIMIT: Duration = Duration::from_secs(3);
 
 /// Reads the configuration as it was read at the start.
 pub type LoadConfig = Box<dyn Fn() -> Result<Config, ConfigError>>;
@@ -40,12 +40,14 @@ pub struct Reloader {
     pub file: PathBuf,
     /// What is in force.
     pub current: Config,
-    /// The sound.
-    pub to_playback: Sender<PlaybackSettings>,
+    /// The sound, and the other end: what was not taken yet is replaced.
+    pub to_playback: (Sender<PlaybackSettings>, Receiver<PlaybackSettings>),
     /// Everything else.
     pub handler: Rc<Handler>,
     /// The file as it was read last.
     pub seen: Option<Stamp>,
+    /// Why the last attempt failed.
+    pub problem: Option<String>,
     /// The file as it was at the last look: one that is being written is not read.
     pub at_last_look: Option<Stamp>,
 }
@@ -67,11 +69,18 @@ impl Reloader {
     /// Reads the configuration and puts it in force, as far as that is possible at once.
     pub async fn reload(&mut self) -> Reloaded {
         self.seen = self.stamp();
+        let is_gone = self.current.file.is_some() && self.seen.is_none();
         let reloaded = match (self.load)() {
+            _ if is_gone => {
+                let file = self.file.display();
+                Err(format!("the configuration `{file}` is gone; the old one stays in force"))
+            }
             Ok(config) => self.put_in_force(config).await,
             Err(error) => Err(format!("{error}; the old configuration stays in force")),
         };
+        let is_told = reloaded.as_ref().err() == self.problem.as_ref() && reloaded.is_err();
         match &reloaded {
+            Err(_) if is_told => {}
             Ok(waiting) if waiting.is_empty() => info!("the configuration was read again"),
             Ok(waiting) => warn!(
                 "the configuration was read again; from the next start on: {}",
@@ -79,6 +88,7 @@ impl Reloader {
             ),
             Err(why) => warn!("{why}"),
         }
+        self.problem = reloaded.as_ref().err().cloned();
         self.handler.board().modify(|status| {
             let daemon = &mut status.daemon;
             daemon.config_problem = reloaded.as_ref().err().cloned();
@@ -90,22 +100,32 @@ impl Reloader {
         reloaded
     }
 
+    /// It is tried again at the next look.
+    fn later(&mut self, why: &str) -> String {
+        self.seen = None;
+        format!("{why}; the configuration is read again in a moment")
+    }
+
     async fn put_in_force(&mut self, mut config: Config) -> Reloaded {
         let (tell, told) = oneshot::channel();
         let reply = Box::new(move |()| {
             let _hung_up = tell.send(());
         });
         let command = WatchCommand::Configure(Box::new(config.clone()), reply);
-        self.handler.tell_watch(command)?;
+        // The one that is most likely to have too much to do is asked first: nothing is half done then.
+        let told_engines = self.handler.tell_engines(EngineSettings::of(&config));
+        told_engines
+            .and_then(|()| self.handler.tell_watch(command))
+            .map_err(|why| self.later(&why))?;
         let is_done = tokio::time::timeout(WATCH_LIMIT, told).await;
         if !matches!(is_done, Ok(Ok(()))) {
-            return Err("the watched files do not answer; the old configuration stays".to_owned());
+            return Err(self.later("the watched files do not answer yet"));
         }
         let waiting = self.current.needs_restart(&config);
         self.handler.configure(&config, &self.current);
-        self.handler.tell_engines(EngineSettings::of(&config))?;
-        // Full: it has newer settings than it could use.
-        let _full = self.to_playback.try_send(PlaybackSettings::of(&config));
+        let (to_playback, not_taken) = &self.to_playback;
+        let _older = not_taken.try_recv();
+        let _never_full = to_playback.try_send(PlaybackSettings::of(&config));
         self.handler.nudge();
         logging::set_filter(&config.log_filter);
         // What waits for the next start is still what it was.

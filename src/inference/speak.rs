@@ -141,6 +141,9 @@ impl Speaker<'_> {
                 "the engine panicked; it is loaded anew for the next utterance",
             ))
         };
+        if matches!(spoken, Err(Stop::Hung(_))) {
+            engines.discard(name);
+        }
         engines.touch(name, clock::now());
         spoken
     }
@@ -149,14 +152,14 @@ impl Speaker<'_> {
     fn prepare(&self, utterance: &Utterance, voice: &str) -> Result<(Prepared, String), Stop> {
         let speaking = Speaking { voice, language: registry::language_of(voice) };
         let reading = utterance.manner.reading;
-        let prepared = text::prepare(
-            &utterance.text,
-            reading,
-            speaking,
-            self.dictionary,
-            self.max_piece_chars,
-            |_, _| (),
-        );
+        let (text, max) = (&utterance.text, self.max_piece_chars);
+        let prepared = catch_unwind(AssertUnwindSafe(|| {
+            text::prepare(text, reading, speaking, self.dictionary, max, |_, _| ())
+        }));
+        let prepared = prepared.map_err(|_panic| {
+            Stop::because(Outcome::Failed, "its text could not be made ready; that is a bug")
+        })?;
+        self.pulse.beat(clock::now());
         let nothing = || Stop::because(Outcome::Dropped, "nothing in it can be spoken");
         let words = prepared.words().ok_or_else(nothing)?;
         Ok((prepared, words))

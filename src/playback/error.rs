@@ -23,6 +23,9 @@ pub enum CardError {
         /// What could be.
         known: Vec<String>,
     },
+    /// The server has taken the connection and says nothing.
+    #[error("the sound server does not answer; restart it")]
+    Hangs,
     /// This build has no sound card support.
     #[error(
         "this build cannot use sound cards; set audio.output = \"wav\" or \"null\", or build with the feature `card`"

@@ -5,6 +5,7 @@
 //! another one. A server that hangs is given up: what asks it runs on a thread that may be left behind, one at a time.
 
 use std::ffi::CString;
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,9 +46,30 @@ pub struct Pulse {
     is_hanging: Arc<AtomicBool>,
 }
 
+/// A connection that ends when it is dropped. The client library would keep it, with a thread, until the server says
+/// something.
+#[derive(Debug)]
+struct Connection(UnixStream);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let _was_over = self.0.shutdown(Shutdown::Both);
+    }
+}
+
+/// A question that is out; it is in again when this is dropped, however that comes about.
+struct Asking(Arc<AtomicBool>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
 /// Where a stream goes.
 struct Sink {
     client: Client,
+    connection: Connection,
     name: CString,
     spec: PcmSpec,
 }
@@ -64,7 +86,8 @@ impl Pulse {
         feed: &mut dyn FnMut(PcmSpec) -> Tap,
     ) -> Result<Box<dyn Card>, CardError> {
         let name = device.map(str::to_owned);
-        let Sink { client, name, spec } = self.ask(move || find_sink(name.as_deref()))??;
+        let Sink { client, connection, name, spec } =
+            self.ask(move || find_sink(name.as_deref()))??;
         let (tap, role) = (feed(spec), role.to_owned());
         let stream = self.ask(move || play(&client, name, &role, tap))??;
         info!(host = "PulseAudio", rate_hz = spec.sample_rate_hz, "sound card opened");
@@ -77,7 +100,7 @@ impl Pulse {
             }
         })
         .map_err(CardError::Thread)?;
-        Ok(Box::new(PulseCard { stream, failure }))
+        Ok(Box::new(PulseCard { stream, failure, _connection: connection }))
     }
 
     /// Asks the server something, and gives it up where it does not answer.
@@ -85,20 +108,18 @@ impl Pulse {
         &self,
         question: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, CardError> {
-        let silent =
-            || CardError::NoDevice { reason: "the sound server does not answer".to_owned() };
         if self.is_hanging.swap(true, Ordering::AcqRel) {
-            return Err(silent());
+            return Err(CardError::Hangs);
         }
         let (tell, told) = bounded(1);
-        let is_hanging = Arc::clone(&self.is_hanging);
+        let asking = Asking(Arc::clone(&self.is_hanging));
         spawn_named("pulse-ask", move || {
             let answer = question();
-            is_hanging.store(false, Ordering::Release);
+            drop(asking);
             let _gave_up = tell.send(answer);
         })
         .map_err(CardError::Thread)?;
-        told.recv_timeout(PATIENCE).map_err(|_| silent())
+        told.recv_timeout(PATIENCE).map_err(|_| CardError::Hangs)
     }
 }
 
@@ -112,6 +133,7 @@ fn find_sink(device: Option<&str>) -> Result<Sink, CardError> {
         pulseaudio::socket_path_from_env().ok_or_else(|| no_device("no sound server runs"))?;
     let cookie = pulseaudio::cookie_path_from_env().and_then(|path| std::fs::read(path).ok());
     let socket = UnixStream::connect(path).map_err(no_device)?;
+    let connection = Connection(socket.try_clone().map_err(no_device)?);
     let client = Client::new_unix(c"speakerd", socket, cookie).map_err(no_device)?;
     let sinks = block_on(client.list_sinks()).map_err(no_device)?;
     let text = |name: &CString| name.to_string_lossy().into_owned();
@@ -144,7 +166,7 @@ fn find_sink(device: Option<&str>) -> Result<Sink, CardError> {
     };
     // The server resamples what it must; what is common needs none.
     let rate_hz = if (8_000..=192_000).contains(&rate_hz) { rate_hz } else { 48_000 };
-    Ok(Sink { client, name, spec: PcmSpec::new(rate_hz) })
+    Ok(Sink { client, connection, name, spec: PcmSpec::new(rate_hz) })
 }
 
 fn play(
@@ -197,6 +219,7 @@ struct PulseCard {
     stream: PlaybackStream,
     /// Contended by the thread that sees the end, and playback.
     failure: Arc<Mutex<Option<String>>>,
+    _connection: Connection,
 }
 
 impl Card for PulseCard {

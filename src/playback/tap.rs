@@ -259,6 +259,8 @@ impl Tap {
                 return Supply::Over(id);
             }
             if self.gain <= 0.0 && is_paused {
+                self.steering.set_level(0.0);
+                self.peak = 0.0;
                 if id == 0 {
                     // A gap is not held: what is behind it may be skipped or cleared meanwhile.
                     self.block = None;

@@ -48,7 +48,8 @@ pub struct Dictionary {
 #[derive(Debug)]
 struct Words {
     finder: AhoCorasick,
-    said: Vec<Entry>,
+    /// For each word, those whose speech differs first.
+    said: Vec<Vec<Entry>>,
 }
 
 #[derive(Debug)]
@@ -72,6 +73,10 @@ struct Audience {
 }
 
 impl Audience {
+    fn is_everybody(&self) -> bool {
+        self.voice.is_none() && self.language.is_none()
+    }
+
     fn includes(&self, speaking: Speaking<'_>) -> bool {
         let of_language = |language: &String| {
             let rest = speaking.language.strip_prefix(language.as_str());
@@ -111,18 +116,20 @@ impl Dictionary {
         if raw.rule.len() > MAX_RULES {
             return Err(format!("has more than {MAX_RULES} rules"));
         }
-        let (mut words, mut said, mut rules) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut words, mut rules) = (BTreeMap::<String, Vec<Entry>>::new(), Vec::new());
+        let mut add = |word: &str, entry: Entry| -> Result<(), String> {
+            let entries = words.entry(checked(word)?.to_ascii_lowercase()).or_default();
+            let place = if entry.is_for.is_everybody() { entries.len() } else { 0 };
+            entries.insert(place, entry);
+            Ok(())
+        };
         for (word, say) in raw.words {
-            words.push(checked(&word)?);
-            said.push(Entry { say, is_for: Audience::default() });
+            add(&word, Entry { say, is_for: Audience::default() })?;
         }
         for (idx, rule) in raw.rule.into_iter().enumerate() {
             let is_for = Audience { voice: rule.voice, language: rule.language };
             match (rule.word, rule.regex) {
-                (Some(word), None) if !rule.case => {
-                    words.push(checked(&word)?);
-                    said.push(Entry { say: rule.say, is_for });
-                }
+                (Some(word), None) if !rule.case => add(&word, Entry { say: rule.say, is_for })?,
                 (Some(word), None) => {
                     let pattern =
                         compile(&format!(r"\b{}\b", regex::escape(&checked(&word)?)), true)?;
@@ -145,6 +152,7 @@ impl Dictionary {
                 }
             }
         }
+        let (words, said): (Vec<_>, Vec<_>) = words.into_iter().unzip();
         let finder = (!words.is_empty()).then(|| {
             AhoCorasickBuilder::new()
                 .match_kind(MatchKind::LeftmostLongest)
@@ -176,8 +184,9 @@ impl Words {
     fn replace(&self, text: &str, speaking: Speaking<'_>) -> String {
         let (mut replaced, mut from) = (String::with_capacity(text.len()), 0);
         for found in self.finder.find_iter(text) {
-            let entry = &self.said[found.pattern().as_usize()];
-            if is_whole(text, found.range()) && entry.is_for.includes(speaking) {
+            let entries = &self.said[found.pattern().as_usize()];
+            let entry = entries.iter().find(|entry| entry.is_for.includes(speaking));
+            if let Some(entry) = entry.filter(|_| is_whole(text, found.range())) {
                 replaced.push_str(text.get(from..found.start()).unwrap_or_default());
                 replaced.push_str(&entry.say);
                 from = found.end();
@@ -333,6 +342,13 @@ mod tests {
         }
         assert_eq!(dictionary.replace("Linux", GERMAN), "Linnux");
         assert_eq!(dictionary.replace("SQL", Speaking { voice: "slt", ..RMS }), "sequel");
+        let both =
+            "[words]\ncat = 'feline'\n[[rule]]\nword = 'Cat'\nsay = 'Katze'\nlanguage = 'de'\n";
+        let both = Dictionary::parse(both).unwrap();
+        assert_eq!(
+            (both.replace("cat", RMS), both.replace("cat", GERMAN)),
+            ("feline".into(), "Katze".into())
+        );
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub fn words(text: &str) -> String {
     let parts: Vec<Part<'_>> = spaced.split_whitespace().flat_map(parts_of).collect();
     let row: Vec<Word<'_>> = parts.iter().map(|part| Word::of(part.text)).collect();
     let (mut was_number, mut was_value) = (false, false);
+    let mut is_open = false; // a bracket
     let mut said = String::with_capacity(text.len() * 2);
     let mut idx = 0;
     while let Some(word) = row.get(idx) {
@@ -62,7 +63,7 @@ pub fn words(text: &str) -> String {
             !may_end || next.core.starts_with(char::is_lowercase)
         });
         let trail = last.trail.strip_prefix('.').filter(|_| has_a_point && goes_on);
-        push(&mut said, word, &core, trail.unwrap_or(last.trail));
+        push(&mut said, &mut is_open, word, &core, trail.unwrap_or(last.trail));
         idx += n_words;
     }
     said.truncate(said.trim_end_matches([',', ' ']).len());
@@ -72,14 +73,17 @@ pub fn words(text: &str) -> String {
 /// Signs that join what are two words to a listener get spaces.
 fn spaced(text: &str) -> String {
     let mut spaced = String::with_capacity(text.len() + 8);
-    let mut before = None;
+    let (mut before, mut is_sum) = (None, false);
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
+        if before.is_none_or(|before: char| before.is_whitespace()) {
+            is_sum = c.is_ascii_digit(); // a word of numbers and signs
+        }
         let around = [before, rest.peek().copied()];
         let are_all = |test: fn(char) -> bool| around.iter().all(|c| c.is_some_and(test));
         match c {
             '*' if are_all(|c| c.is_ascii_digit()) => spaced.push_str(" times "),
-            '=' if are_all(|c| c.is_ascii_digit()) && is_sum(&spaced) => {
+            '=' if is_sum && are_all(|c| c.is_ascii_digit()) => {
                 spaced.push_str(" equals ");
             }
             '|' if around.contains(&Some('|')) => spaced.push('|'),
@@ -91,12 +95,6 @@ fn spaced(text: &str) -> String {
         before = Some(c);
     }
     spaced
-}
-
-/// Whether the word so far is nothing but numbers and signs.
-fn is_sum(spaced: &str) -> bool {
-    let word = spaced.rsplit(' ').next().unwrap_or(spaced);
-    word.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// A part of a word.
@@ -168,7 +166,7 @@ fn pause(said: &mut String) {
 }
 
 /// Adds a word with as much of its punctuation as a voice makes something of.
-fn push(said: &mut String, word: &Word<'_>, core: &str, trail: &str) {
+fn push(said: &mut String, is_open: &mut bool, word: &Word<'_>, core: &str, trail: &str) {
     let is_heard = |c: &char| matches!(c, '.' | ',' | ';' | ':' | '!' | '?' | ')' | '…');
     let mut marks: String = trail.chars().filter(is_heard).collect();
     if core.is_empty() {
@@ -189,8 +187,9 @@ fn push(said: &mut String, word: &Word<'_>, core: &str, trail: &str) {
     }
     if word.lead.contains('(') && (said.len() > 1 || marks.contains(')')) {
         said.push('(');
+        *is_open = true;
     } else {
-        marks.retain(|c| c != ')' || said.contains('('));
+        marks.retain(|c| c != ')' || *is_open);
     }
     if core.ends_with(['.', ',', '!', '?']) && marks.starts_with(['.', ',']) {
         marks.remove(0);

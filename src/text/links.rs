@@ -94,7 +94,9 @@ fn is_path(word: &str) -> bool {
 
 /// The last name of a path, with the line where one is told: `src/main.rs:42:7` is `main.rs line 42`.
 fn last_name(path: &str, is_english: bool) -> String {
-    let path = path.split(['?', '#']).next().unwrap_or(path);
+    // A query of a request; a local name may have any sign in it.
+    let path =
+        path.split_once('?').filter(|(_, query)| query.contains('=')).map_or(path, |it| it.0);
     let path = path.trim_end_matches(['/', '\\', ':']);
     let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
     if let Some((name, part)) = name.split_once("::") {

@@ -39,8 +39,11 @@ const CODE_BLOCK: &str = "code block";
 /// The text as it is shown.
 pub fn shown(text: &str) -> String {
     // A fence that stands alone begins or ends a block whose other lines come one by one.
-    if ["```", "~~~"].iter().any(|fence| text.starts_with(fence)) && !text.contains('\n') {
-        return String::new();
+    if ["```", "~~~"].iter().any(|fence| text.starts_with(fence)) {
+        let label = text.trim_start_matches(['`', '~']);
+        if !label.contains(['`', '~', ' ', '\n']) {
+            return String::new();
+        }
     }
     let text = &without_sums(text);
     let options =
@@ -50,7 +53,7 @@ pub fn shown(text: &str) -> String {
         shown.take(event);
     }
     // `[disk]: full` would be the definition of a link, of which nothing is shown.
-    if shown.text.is_empty() && text.contains(char::is_alphanumeric) {
+    if !shown.text.contains(char::is_alphanumeric) && text.contains(char::is_alphanumeric) {
         return text.to_owned();
     }
     shown.text
@@ -155,6 +158,9 @@ impl Shown {
                 .collect();
             if idx == 0 {
                 self.push(part);
+            } else if !part.contains('>') && !tag.starts_with("!--") {
+                self.push("<"); // it opens nothing
+                self.push(part);
             } else if HTML_TAGS.contains(&name.as_str()) || tag.starts_with("!--") {
                 self.push(" ");
                 self.push(text);
@@ -192,6 +198,9 @@ mod tests {
             ("a<br>b <b>c</b>", "a b  c "),
             ("<div>Hello</div>", " Hello "),
             ("<anna> hi", "<anna> hi"),
+            ("<p value under 0.05", "<p value under 0.05"),
+            ("```disk full``` on host3", "disk full on host3"),
+            ("~~~ backup done ~~~", "~~~ backup done ~~~"),
             ("[disk]: full", "[disk]: full"),
             ("snake_case_name stays", "snake_case_name stays"),
             ("2 * 3 < 7 & 1 > 0", "2 * 3 < 7 & 1 > 0"),

@@ -6,11 +6,34 @@ use unicode_segmentation::UnicodeSegmentation;
 /// The pieces of a text, in order, none longer than `max_chars` characters and none without a letter or a digit.
 pub fn pieces(text: &str, max_chars: usize) -> Vec<String> {
     let mut pieces = Vec::new();
-    for sentence in text.split_sentence_bounds() {
-        split_into(&mut pieces, sentence, max_chars, Boundary::Clause);
+    for window in windows(text) {
+        for sentence in window.split_sentence_bounds() {
+            split_into(&mut pieces, sentence, max_chars, Boundary::Clause);
+        }
     }
     pieces.retain(|piece| piece.chars().any(char::is_alphanumeric));
     pieces
+}
+
+/// Sentences are looked for in so many bytes at once: for some rows of punctuation the search takes the square of them.
+const WINDOW: usize = 2_048;
+
+/// The text in parts that end at spaces where there are any.
+fn windows(mut text: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        if text.is_empty() {
+            return None;
+        }
+        let limit = (0..=WINDOW.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+        let limit = limit.unwrap_or(text.len());
+        let end = match text.get(..limit).and_then(|head| head.rfind(' ')) {
+            Some(space) if text.len() > WINDOW => space + 1,
+            Some(_) | None => limit,
+        };
+        let (window, rest) = text.split_at(if end == 0 { text.len() } else { end });
+        text = rest;
+        Some(window)
+    })
 }
 
 #[derive(Debug, Clone, Copy)]

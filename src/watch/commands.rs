@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crossbeam_channel::{TryRecvError, never};
-use tracing::{debug, info};
+use tracing::info;
 
-use super::watched::Spoken;
+use super::watched::{Appearance, Spoken};
 use super::{FileKey, Origin, Watch};
 use crate::config::{Config, WatchConfig};
 use crate::speech::Outcome;
@@ -83,12 +83,10 @@ impl Watch {
     }
 
     fn configure(&mut self, config: &Config, now: Instant) {
-        for path in self.roster.superfluous(config) {
-            if let Err(error) = self.remove(&path, now) {
-                debug!("{error}"); // it went by itself
-            }
-        }
-        self.roster.configure(config, &self.bookmarks, now);
+        // What a pattern finds at this very moment is new all the same.
+        self.roster.find(Appearance::Later, &self.bookmarks, now);
+        let removed = self.roster.configure(config, &self.bookmarks, now);
+        self.release(removed, now);
         self.note_all(&self.roster.keys());
         self.save();
         self.publish();
@@ -117,6 +115,13 @@ impl Watch {
     /// Its files' bookmarks stay, for the day they are watched again. What is on its way is spoken, and what was held back.
     fn remove(&mut self, path: &Path, now: Instant) -> Result<Vec<PathBuf>, String> {
         let removed = self.roster.remove(path)?;
+        let paths = self.release(removed, now);
+        self.publish();
+        Ok(paths)
+    }
+
+    /// Gives out what was held back of files that are watched no longer. Returns their paths.
+    fn release(&mut self, removed: Vec<FileKey>, now: Instant) -> Vec<PathBuf> {
         let mut paths = Vec::new();
         for key in removed {
             let Some(file) = self.roster.settling(key) else { continue };
@@ -128,7 +133,6 @@ impl Watch {
             }
         }
         self.roster.forget_settled();
-        self.publish();
-        Ok(paths)
+        paths
     }
 }

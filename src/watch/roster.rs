@@ -178,24 +178,23 @@ impl Roster {
         Ok(found)
     }
 
-    /// What is watched and is neither in this configuration nor was added while the daemon ran.
-    pub fn superfluous(&self, config: &Config) -> Vec<PathBuf> {
-        let is_wanted = |path: &PathBuf| {
-            self.added.contains(path) || config.watch.iter().any(|watch| watch.path == *path)
+    /// Goes by another configuration: files that stay watched go on where they are. Returns those that do not.
+    pub fn configure(
+        &mut self,
+        config: &Config,
+        bookmarks: &Bookmarks,
+        now: Instant,
+    ) -> Vec<FileKey> {
+        let is_kept = |known: &WatchConfig| {
+            self.added.contains(&known.path)
+                && config.watch.iter().all(|watch| watch.path != known.path)
         };
-        let paths = self.configs.iter().map(|known| known.path.clone());
-        paths.filter(|path| !is_wanted(path)).collect()
-    }
-
-    /// Goes by another configuration: files that stay watched go on where they are.
-    pub fn configure(&mut self, config: &Config, bookmarks: &Bookmarks, now: Instant) {
-        let is_new =
-            |known: &WatchConfig| config.watch.iter().all(|watch| watch.path != known.path);
-        let added: Vec<_> = self.configs.drain(..).filter(is_new).collect();
+        let added: Vec<_> = self.configs.drain(..).filter(is_kept).collect();
         self.added.retain(|path| added.iter().any(|known| known.path == *path));
         self.configs = config.watch.iter().cloned().chain(added).collect();
         self.defaults = Defaults::of(config);
         self.max_files = config.limits.max_files;
+        let removed = self.leave_unwanted();
         for file in self.files.values_mut() {
             let about = |known: &&WatchConfig| places::is_about(&known.path, file.path());
             if let Some(config) = self.configs.iter().find(about) {
@@ -204,6 +203,7 @@ impl Roster {
         }
         self.find(Appearance::AtStart, bookmarks, now);
         self.arm();
+        removed
     }
 
     /// Removes a path or a pattern as it was added. Returns its files, which are leaving.
@@ -224,6 +224,11 @@ impl Roster {
     pub fn forget(&mut self, path: &Path) -> Vec<FileKey> {
         self.added.remove(path);
         self.configs.retain(|known| known.path != path);
+        self.leave_unwanted()
+    }
+
+    /// Has the files leave that no configured path is about. Returns them.
+    fn leave_unwanted(&mut self) -> Vec<FileKey> {
         let configs = &self.configs;
         let is_wanted = |file: &Watched| {
             configs.iter().any(|config| places::is_about(&config.path, file.path()))

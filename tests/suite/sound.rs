@@ -197,7 +197,9 @@ fn a_device_that_is_not_there_is_replaced_or_waited_for() {
         ));
         let Some(mut server) = PulseServer::of(&mut home) else { return };
         server.start();
-        let _daemon = home.start();
+        let daemon = home.start();
+        let n_threads =
+            || std::fs::read_dir(format!("/proc/{}/task", daemon.child.id())).unwrap().count();
         home.ok(&["say", "Where is it?"]);
         if is_heard {
             home.ok(&["wait-idle", "--timeout", "30"]);
@@ -205,6 +207,9 @@ fn a_device_that_is_not_there_is_replaced_or_waited_for() {
             continue;
         }
         wait_until(&home, "a problem", |status| status.playback.problem.is_some());
+        let n_before = n_threads();
+        std::thread::sleep(Duration::from_secs(3)); // it is tried three or four times meanwhile
+        assert!(n_threads() <= n_before + 1, "{n_before} threads became {}", n_threads());
         let problem = status(&home).playback.problem.unwrap();
         assert!(problem.contains("headset") && problem.contains("ear"), "what there is: {problem}");
         server

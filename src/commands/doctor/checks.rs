@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
 
@@ -19,10 +20,14 @@ use crate::text::dictionary::DictionaryFile;
 use crate::watch::places;
 use crate::watch::regular::open_regular;
 
+/// A daemon that does not answer for so long hangs.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Whether a daemon answers; returns what it says of itself.
 pub(super) fn daemon(paths: &Paths, findings: &mut Vec<Finding>) -> Option<Status> {
-    let asked =
-        Client::connect(&paths.socket()).and_then(|mut client| client.ask(&Request::Status));
+    let asked = Client::connect(&paths.socket())
+        .and_then(|client| client.with_patience(PATIENCE))
+        .and_then(|mut client| client.ask(&Request::Status));
     match asked {
         Ok(Response::Status(status)) => {
             let daemon = &status.daemon;

@@ -59,8 +59,18 @@ pub fn operator(
     OPERATORS.iter().find(|(sign, _)| *sign == word).map(|(_, name)| *name)
 }
 
+/// So many signs in front of a name are said; a row of them is noise.
+const MAX_PREFIXES: usize = 3;
+
 /// One word without what cannot be said, and names taken apart into words.
 pub fn name(word: &str) -> String {
+    name_behind(word, MAX_PREFIXES)
+}
+
+/// The same, of which so many more signs in front may be said.
+fn name_behind(word: &str, n_prefixes: usize) -> String {
+    let Some(n_prefixes) = n_prefixes.checked_sub(1) else { return identifiers::words(word) };
+    let name = |rest: &str| name_behind(rest, n_prefixes);
     if word.bytes().all(|byte| byte.is_ascii_lowercase()) {
         let long = abbreviations::long(word).map(str::to_owned);
         return long.or_else(|| abbreviations::readable(word)).unwrap_or_else(|| word.to_owned());
