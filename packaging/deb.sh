@@ -1,0 +1,19 @@
+#!/bin/sh
+# Builds a Debian package, with completions and the manual page in it.
+set -eu
+
+cd "$(dirname "$0")/.."
+. packaging/packages.sh
+
+need_packages build
+need_rust
+cargo deb --version >/dev/null 2>&1 || cargo install --locked cargo-deb
+target=${CARGO_TARGET_DIR:-target}
+cargo build --release --locked
+package=$target/package
+mkdir -p "$package"
+"$target/release/speakerd" completions bash > "$package/speakerd.bash"
+"$target/release/speakerd" completions zsh > "$package/_speakerd"
+"$target/release/speakerd" completions fish > "$package/speakerd.fish"
+"$target/release/speakerd" man > "$package/speakerd.1"
+cargo deb --no-build --locked --strip
