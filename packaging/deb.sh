@@ -7,8 +7,9 @@ cd "$(dirname "$0")/.."
 
 need_packages build
 need_rust
+unset CARGO_TARGET_DIR # the package's list of files names this folder
 cargo deb --version >/dev/null 2>&1 || cargo install --locked cargo-deb
-target=${CARGO_TARGET_DIR:-target}
+target=target
 cargo build --release --locked
 package=$target/package
 mkdir -p "$package"

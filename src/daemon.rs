@@ -22,7 +22,7 @@ use tracing::{error, info, warn};
 
 use crate::clock;
 use crate::config::Config;
-use crate::control::handler::{Handler, Parts};
+use crate::control::handler::{Handler, Parts, Reloaded};
 use crate::control::listener::ControlSocket;
 use crate::control::server;
 use crate::engine::registry;
@@ -39,7 +39,7 @@ use crate::status::StatusBoard;
 use crate::steering::{Steering, Stopping};
 use crate::threads::{Pulse, Thread, spawn_named};
 use crate::watch::{Watch, WatchCommand};
-use reload::{LoadConfig, Reloaded, Reloader};
+use reload::{LoadConfig, Reloader};
 use signals::Ask;
 
 /// What the history may take in memory: 100,000 ordinary lines, or fewer long ones.
@@ -131,7 +131,6 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
     notify::ready();
     info!(version = env!("CARGO_PKG_VERSION"), files = board.snapshot().watch.files.len(), "ready");
 
-    let limit = config.limits.shutdown;
     let current = config;
     let handler_of_reloads = Rc::clone(&handler);
     let mut reloader = Reloader {
@@ -175,7 +174,7 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
             let _hung_up = asker.send(reloaded);
         }
     };
-    let limit = limit.max(reloader.current.limits.shutdown);
+    let limit = reloader.current.limits.shutdown;
     if let Some(name) = lost {
         error!("the thread {name} is lost; stopping, so that a service manager can start anew");
     }

@@ -1,7 +1,7 @@
 //! The inference thread: takes utterances from the queue and has engines speak them, in order.
 //!
-//! Knows nothing of candle, rodio, files or sockets. Waits on the queue, on commands and on the idle alarm; ends when
-//! the queue has no senders and is empty.
+//! Knows nothing of candle, rodio, watched files or sockets. Waits on the queue, on commands and on the idle alarm;
+//! ends when the queue has no senders and is empty.
 
 pub mod engines;
 pub mod limits;

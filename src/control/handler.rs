@@ -52,11 +52,15 @@ pub struct Handler {
     check_voice: CheckVoice,
     /// Ends the daemon.
     shutdown: Arc<Notify>,
-    to_reload: mpsc::Sender<oneshot::Sender<Result<Vec<&'static str>, String>>>,
+    to_reload: mpsc::Sender<oneshot::Sender<Reloaded>>,
 }
 
 /// Why a voice cannot speak here, if it cannot.
 pub type CheckVoice = fn(&str) -> Result<(), String>;
+
+/// What reading the configuration again came to: the keys that hold from the next start on, or why the old one stays in
+/// force.
+pub type Reloaded = Result<Vec<&'static str>, String>;
 
 /// The parts of a [`Handler`] that the daemon has made.
 pub struct Parts {
@@ -79,7 +83,7 @@ pub struct Parts {
     /// Ends the daemon.
     pub shutdown: Arc<Notify>,
     /// Has the configuration read again.
-    pub to_reload: mpsc::Sender<oneshot::Sender<Result<Vec<&'static str>, String>>>,
+    pub to_reload: mpsc::Sender<oneshot::Sender<Reloaded>>,
 }
 
 /// How things are said where a request says nothing else.
@@ -149,8 +153,7 @@ impl Handler {
     /// # Errors
     /// Where it has too much to do.
     pub fn tell_watch(&self, command: WatchCommand) -> Result<(), String> {
-        let busy = |_| "the files are being looked at; try again".to_owned();
-        self.to_watch.try_send(command).map_err(busy)
+        self.ask_watch(command).map_err(|refusal| refusal.message)
     }
 
     /// Has the engines go by other settings.
@@ -158,8 +161,8 @@ impl Handler {
     /// # Errors
     /// Where they have too much to do.
     pub fn tell_engines(&self, settings: EngineSettings) -> Result<(), String> {
-        let busy = |_| "the engines have enough to do; try again".to_owned();
-        self.to_engines.try_send(EngineCommand::Configure(settings)).map_err(busy)
+        let told = self.command(EngineCommand::Configure(settings));
+        told.map(drop).map_err(|refusal| refusal.message)
     }
 
     async fn reload(&self) -> Reply {

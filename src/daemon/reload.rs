@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::config::{AudioConfig, Config, ConfigError};
-use crate::control::handler::Handler;
+use crate::control::handler::{Handler, Reloaded};
 use crate::inference::EngineSettings;
 use crate::logging;
 use crate::playback::PlaybackSettings;
@@ -28,9 +28,6 @@ const WATCH_LIMIT: Duration = Duration::from_secs(3);
 
 /// Reads the configuration as it was read at the start.
 pub type LoadConfig = Box<dyn Fn() -> Result<Config, ConfigError>>;
-
-/// What a reload came to: the keys that hold from the next start on, or why the old configuration stays in force.
-pub type Reloaded = Result<Vec<&'static str>, String>;
 
 /// Who is told of a new configuration.
 pub struct Reloader {

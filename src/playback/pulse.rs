@@ -4,7 +4,7 @@
 //! The server asks for audio on a thread of its client library. It moves the stream along when the default device is
 //! another one. A server that hangs is given up: what asks it runs on a thread that may be left behind, one at a time.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use crate::pcm::PcmSpec;
 use crate::threads::spawn_named;
 
 /// What desktops know it by.
-const NAME: &str = "speakerd";
+const NAME: &CStr = c"speakerd";
 
 /// How much the server holds: enough for a busy machine, little enough that a skip is heard at once.
 const BUFFER: Duration = Duration::from_millis(85);
@@ -134,7 +134,7 @@ fn find_sink(device: Option<&str>) -> Result<Sink, CardError> {
     let cookie = pulseaudio::cookie_path_from_env().and_then(|path| std::fs::read(path).ok());
     let socket = UnixStream::connect(path).map_err(no_device)?;
     let connection = Connection(socket.try_clone().map_err(no_device)?);
-    let client = Client::new_unix(c"speakerd", socket, cookie).map_err(no_device)?;
+    let client = Client::new_unix(NAME, socket, cookie).map_err(no_device)?;
     let sinks = block_on(client.list_sinks()).map_err(no_device)?;
     let text = |name: &CString| name.to_string_lossy().into_owned();
     let (name, rate_hz) = match device {
@@ -177,9 +177,8 @@ fn play(
 ) -> Result<PlaybackStream, CardError> {
     let spec = tap.spec();
     let mut props = Props::new();
-    let named = CString::new(NAME).map_err(no_device)?;
     for prop in [Prop::ApplicationName, Prop::ApplicationId, Prop::ApplicationIconName] {
-        props.set(prop, &named);
+        props.set(prop, NAME);
     }
     props.set(Prop::MediaName, c"speech");
     props.set(Prop::MediaRole, CString::new(role).map_err(no_device)?);

@@ -18,19 +18,16 @@ pub fn shorten(text: &str, is_english: bool) -> String {
             shortened.extend([lead, name, trail]);
             continue;
         }
-        let kind = kind(code).map(|kind| (kind, code));
-        match kind {
-            Some((kind, code)) => {
-                shortened.push_str(lead);
-                if !label.is_empty() && !is_hash_name(label) {
-                    shortened.push_str(label);
-                    shortened.push_str(": ");
-                }
-                shortened.push_str(&said(kind, code, is_english));
-                shortened.push_str(trail);
-            }
-            None => shortened.push_str(word),
+        let Some(kind) = kind(code) else {
+            shortened.push_str(word);
+            continue;
+        };
+        shortened.push_str(lead);
+        if !label.is_empty() && !is_hash_name(label) {
+            shortened.extend([label, ": "]);
         }
+        shortened.push_str(&said(kind, code, is_english));
+        shortened.push_str(trail);
     }
     shortened
 }

@@ -100,7 +100,7 @@ impl Handler {
             .map_err(|error| Refusal::new(RefusalCode::BadRequest, error.to_string()))
     }
 
-    fn ask_watch(&self, command: WatchCommand) -> Result<(), Refusal> {
+    pub(super) fn ask_watch(&self, command: WatchCommand) -> Result<(), Refusal> {
         self.to_watch.try_send(command).map_err(|_| {
             Refusal::new(RefusalCode::Busy, "the files are being looked at; try again")
         })

@@ -54,6 +54,15 @@ impl Rig {
     }
 
     fn begin(&mut self) {
+        let begun = Instant::now();
+        while !self.has_begun() {
+            assert!(begun.elapsed() < PATIENCE, "the lock is never let go");
+        }
+    }
+
+    /// Starts a daemon. `false` where the lock of the last one is still held: a program that another test starts has it
+    /// from its fork to its exec.
+    fn has_begun(&mut self) -> bool {
         let paths = self.paths();
         let file = self.path("speakerd.toml");
         let config = self.config.replace("$HOME", &self.home.path().display().to_string());
@@ -92,9 +101,17 @@ impl Rig {
         let begun = Instant::now();
         while !matches!(self.try_ask(&Request::Version), Ok(Response::Version { .. })) {
             assert!(begun.elapsed() < PATIENCE, "the daemon does not answer");
-            assert!(!self.daemon.as_ref().unwrap().is_finished(), "the daemon ended");
+            if self.daemon.as_ref().unwrap().is_finished() {
+                let error = self.daemon.take().unwrap().join().unwrap().expect_err("an end");
+                assert!(
+                    error.to_string().contains("already running"),
+                    "the daemon ended: {error:#}"
+                );
+                return false;
+            }
             std::thread::sleep(Duration::from_millis(2));
         }
+        true
     }
 
     fn paths(&self) -> Paths {
