@@ -168,7 +168,10 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
             }
         };
         notify::reloading();
-        let reloaded = reloader.reload().await;
+        let reloaded = tokio::select! {
+            reloaded = reloader.reload() => reloaded,
+            lost = end(&mut asked, &shutdown, &mut threads.ended) => break lost,
+        };
         notify::ready();
         if let Some(asker) = asker {
             let _hung_up = asker.send(reloaded);
@@ -195,6 +198,25 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
         }
         (Some(name), _) => bail!("the thread {name} was lost"),
         (None, late) => bail!("did not end in time: {}", late.join(", ")),
+    }
+}
+
+/// Waits until the daemon is told to end, or a thread is lost, whose name is returned.
+async fn end(
+    asked: &mut mpsc::Receiver<Ask>,
+    shutdown: &Notify,
+    ended: &mut mpsc::Receiver<&'static str>,
+) -> Option<&'static str> {
+    loop {
+        tokio::select! {
+            // What is asked to be read is being read.
+            ask = asked.recv() => match ask {
+                Some(Ask::Reload) => {}
+                Some(Ask::Stop) | None => return None,
+            },
+            () = shutdown.notified() => return None,
+            lost = ended.recv() => return lost,
+        }
     }
 }
 

@@ -60,7 +60,16 @@ pub type CheckVoice = fn(&str) -> Result<(), String>;
 
 /// What reading the configuration again came to: the keys that hold from the next start on, or why the old one stays in
 /// force.
-pub type Reloaded = Result<Vec<&'static str>, String>;
+pub type Reloaded = Result<Vec<&'static str>, NotReloaded>;
+
+/// Why the configuration that was in force still is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotReloaded {
+    /// The file is wrong.
+    Bad(String),
+    /// Not now; it is tried again by itself.
+    Busy(String),
+}
 
 /// The parts of a [`Handler`] that the daemon has made.
 pub struct Parts {
@@ -175,7 +184,8 @@ impl Handler {
                 let needs_restart = waiting.into_iter().map(str::to_owned).collect();
                 Ok(Response::Reloaded { needs_restart })
             }
-            Ok(Err(why)) => refuse(RefusalCode::BadConfig, why),
+            Ok(Err(NotReloaded::Bad(why))) => refuse(RefusalCode::BadConfig, why),
+            Ok(Err(NotReloaded::Busy(why))) => refuse(RefusalCode::Busy, why),
             Err(_) => refuse(RefusalCode::Stopping, "the daemon is stopping"),
         }
     }

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::config::{AudioConfig, Config, ConfigError};
-use crate::control::handler::{Handler, Reloaded};
+use crate::control::handler::{Handler, NotReloaded, Reloaded};
 use crate::inference::EngineSettings;
 use crate::logging;
 use crate::playback::PlaybackSettings;
@@ -70,25 +70,32 @@ impl Reloader {
         let reloaded = match (self.load)() {
             _ if is_gone => {
                 let file = self.file.display();
-                Err(format!("the configuration `{file}` is gone; the old one stays in force"))
+                let why = format!("the configuration `{file}` is gone");
+                Err(NotReloaded::Bad(format!("{why}; the old one stays in force")))
             }
             Ok(config) => self.put_in_force(config).await,
-            Err(error) => Err(format!("{error}; the old configuration stays in force")),
+            Err(error) => {
+                let why = format!("{error}; the old configuration stays in force");
+                Err(NotReloaded::Bad(why))
+            }
         };
-        let is_told = reloaded.as_ref().err() == self.problem.as_ref() && reloaded.is_err();
-        match &reloaded {
-            Err(_) if is_told => {}
-            Ok(waiting) if waiting.is_empty() => info!("the configuration was read again"),
-            Ok(waiting) => warn!(
+        let problem = reloaded.as_ref().err().map(|problem| match problem {
+            NotReloaded::Bad(why) | NotReloaded::Busy(why) => why.clone(),
+        });
+        let is_told = problem.is_some() && problem == self.problem;
+        match (&reloaded, &problem) {
+            _ if is_told => {}
+            (_, Some(why)) => warn!("{why}"),
+            (Ok(waiting), None) if !waiting.is_empty() => warn!(
                 "the configuration was read again; from the next start on: {}",
                 waiting.join(", ")
             ),
-            Err(why) => warn!("{why}"),
+            _ => info!("the configuration was read again"),
         }
-        self.problem = reloaded.as_ref().err().cloned();
+        self.problem.clone_from(&problem);
         self.handler.board().modify(|status| {
             let daemon = &mut status.daemon;
-            daemon.config_problem = reloaded.as_ref().err().cloned();
+            daemon.config_problem = problem;
             if let Ok(waiting) = &reloaded {
                 daemon.config = self.current.file.as_ref().map(|file| file.display().to_string());
                 daemon.needs_restart = waiting.iter().map(|key| (*key).to_owned()).collect();
@@ -98,9 +105,9 @@ impl Reloader {
     }
 
     /// It is tried again at the next look.
-    fn later(&mut self, why: &str) -> String {
+    fn later(&mut self, why: &str) -> NotReloaded {
         self.seen = None;
-        format!("{why}; the configuration is read again in a moment")
+        NotReloaded::Busy(format!("{why}; the configuration is read again in a moment"))
     }
 
     async fn put_in_force(&mut self, mut config: Config) -> Reloaded {

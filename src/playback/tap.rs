@@ -223,6 +223,11 @@ impl Tap {
         self.block.is_some()
     }
 
+    /// Whether an utterance goes on and there is nothing of it yet.
+    pub fn is_starved(&self) -> bool {
+        self.is_starved
+    }
+
     fn supply(&mut self) -> Supply {
         loop {
             let Some((block, position)) = &mut self.block else {
