@@ -8,6 +8,9 @@ const MAX_QUANTITY_DIGITS: usize = 12;
 /// How many of those are said.
 const N_LAST: usize = 4;
 
+/// Smaller numbers need no help.
+const MAX_SMALL: u64 = 1_000_000_000_000;
+
 /// A number as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Number<'a> {
@@ -117,6 +120,7 @@ pub fn quantity(whole: &str) -> String {
 /// "twelve"
 pub fn cardinal(whole: &str) -> String {
     match whole.parse::<u64>() {
+        Ok(number) if number < MAX_SMALL => small_cardinal(number),
         Ok(number) if whole.len() <= 15 => {
             Num2Words::new(number).to_words().unwrap_or_else(|_| digits(whole))
         }
@@ -124,15 +128,90 @@ pub fn cardinal(whole: &str) -> String {
     }
 }
 
-/// "twelfth"
-pub fn ordinal(number: u64) -> String {
-    Num2Words::new(number).ordinal().to_words().unwrap_or_else(|_| number.to_string())
+/// What `num2words` says of a number below a million million, without its big floats: they are most of what a long row
+/// of numbers would cost.
+fn small_cardinal(number: u64) -> String {
+    const UNITS: [&str; 20] = [
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+    ];
+    const TENS: [&str; 10] =
+        ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+    const GROUPS: [(u64, &str); 4] =
+        [(1_000_000_000, "billion"), (1_000_000, "million"), (1_000, "thousand"), (1, "")];
+    if number == 0 {
+        return UNITS[0].to_owned();
+    }
+    let (mut said, mut has_rest) = (Vec::new(), false);
+    for (size, name) in GROUPS {
+        let group = usize::try_from(number / size % 1_000).unwrap_or_default();
+        let (hundreds, rest) = (group / 100, group % 100);
+        if hundreds > 0 {
+            said.extend([UNITS[hundreds], " hundred "]);
+        }
+        if rest > 0 && size == 1 && has_rest {
+            said.push("and ");
+        }
+        match (rest / 10, rest % 10) {
+            (0, 0) => {}
+            (0 | 1, _) => said.extend([UNITS[rest], " "]),
+            (tens, 0) => said.extend([TENS[tens], " "]),
+            (tens, units) => said.extend([TENS[tens], "-", UNITS[units], " "]),
+        }
+        has_rest |= rest > 0;
+        if group > 0 {
+            said.extend([name, " "]);
+        }
+    }
+    said.concat().trim_end().to_owned()
 }
 
-/// "nineteen eighty-four"
+/// "twelfth"
+pub fn ordinal(number: u64) -> String {
+    const IRREGULAR: [(&str, &str); 7] = [
+        ("one", "first"),
+        ("two", "second"),
+        ("three", "third"),
+        ("five", "fifth"),
+        ("eight", "eighth"),
+        ("nine", "ninth"),
+        ("twelve", "twelfth"),
+    ];
+    let said = cardinal(&number.to_string());
+    let (before, last) = said.split_at(said.rfind([' ', '-']).map_or(0, |idx| idx + 1));
+    let irregular = IRREGULAR.iter().find(|(it, _)| *it == last);
+    match (irregular, last.strip_suffix('y')) {
+        (Some((_, ordinal)), _) => format!("{before}{ordinal}"),
+        (None, Some(stem)) => format!("{before}{stem}ieth"),
+        (None, None) => format!("{said}th"),
+    }
+}
+
+/// "nineteen eighty-four", "two thousand and five"
 pub fn year(number: u64) -> String {
-    let words = Num2Words::new(number).year().to_words();
-    words.map_or_else(|_| number.to_string(), |words| words.replace("oh-", "oh "))
+    let (century, rest) = (number / 100, number % 100);
+    if !(1..100).contains(&century) || (century % 10 == 0 && rest < 10) {
+        return cardinal(&number.to_string());
+    }
+    format!("{} {}", cardinal(&century.to_string()), pair(&format!("{rest:02}")))
 }
 
 /// "one two three"
@@ -155,6 +234,21 @@ pub fn pair(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn small_numbers_are_told_as_large_ones_are() {
+        let by_length = (0..12).flat_map(|n_digits| {
+            let size = 10_u64.pow(n_digits);
+            [size, size + 1, 3 * size + 17, 7 * size + 140, 11 * size / 7, 12 * size - 1]
+        });
+        for number in (0..3_000).chain(by_length).filter(|number| *number < MAX_SMALL) {
+            let words = |it: Num2Words| it.to_words().unwrap();
+            assert_eq!(small_cardinal(number), words(Num2Words::new(number)));
+            assert_eq!(ordinal(number), words(Num2Words::new(number).ordinal()));
+            let its_year = words(Num2Words::new(number).year()).replace("oh-", "oh ");
+            assert_eq!(year(number), its_year);
+        }
+    }
 
     #[test]
     fn numbers_are_told_in_words() {
