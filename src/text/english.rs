@@ -9,6 +9,7 @@ pub mod symbols;
 pub mod units;
 pub mod versions;
 pub mod words;
+pub mod years;
 
 use words::Word;
 
