@@ -66,7 +66,7 @@ impl Row {
     fn take(&mut self, grapheme: &str) {
         match emojis::get(grapheme) {
             // Digits and signs can be emoji, too, but only with a mark behind them.
-            Some(emoji) if !grapheme.is_ascii() => self.say(emoji.name()),
+            Some(emoji) if !grapheme.is_ascii() && grapheme != "©" => self.say(emoji.name()),
             None if grapheme.chars().all(is_picture) => self.read.push(' '),
             Some(_) | None => {
                 self.last = None;
@@ -116,6 +116,7 @@ mod tests {
             ("🎉", "", "party popper"),
             ("no #1 :x y 5* é", "no #1 :x y 5* é", "no #1 :x y 5* é"),
             ("👍🏽 ok", "ok", "thumbs up, medium skin tone ok"),
+            ("© 2024 ©️", "© 2024", "© 2024 copyright"),
         ] {
             assert_eq!(read(text, Emoji::Drop, true), dropped, "{text}");
             assert_eq!(read(text, Emoji::Name, true), named, "{text}");

@@ -156,6 +156,11 @@ fn named(sign: &str) -> Option<(String, String)> {
     Some((format!("{one} per {per}"), format!("{several} per {per}")))
 }
 
+/// Whether a word is the name of a unit: `meter`, `meters`.
+pub fn is_name(word: &str) -> bool {
+    UNITS.iter().any(|(_, one, several)| *one == word || *several == word)
+}
+
 /// The currency that a word begins with, and the rest of the word.
 pub fn currency_before(word: &str) -> Option<(&'static [&'static str; 4], &str)> {
     CURRENCIES.iter().find_map(|(sign, names)| Some((names, word.strip_prefix(sign)?)))
