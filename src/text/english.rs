@@ -5,6 +5,7 @@ pub mod amounts;
 pub mod dates;
 pub mod identifiers;
 pub mod numbers;
+pub mod products;
 pub mod symbols;
 pub mod units;
 pub mod versions;
@@ -34,6 +35,7 @@ pub fn words(text: &str) -> String {
             continue;
         }
         let found = dates::say(before, ahead)
+            .or_else(|| products::say(before, ahead))
             .or_else(|| versions::say(before, ahead))
             .or_else(|| amounts::say(before, ahead));
         // Two numbers in a row are two, and so are two settings.

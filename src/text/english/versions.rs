@@ -47,7 +47,7 @@ fn named_number(before: &str, core: &str) -> Option<String> {
 }
 
 /// Whether a unit follows.
-fn is_counted(words: &[Word<'_>]) -> bool {
+pub fn is_counted(words: &[Word<'_>]) -> bool {
     matches!(words, [number, next, ..] if number.goes_on() && units::of_word(next.core).is_some())
 }
 
@@ -66,7 +66,7 @@ fn resolution(core: &str) -> Option<String> {
 }
 
 /// "four oh four", "five hundred", "one ninety-two".
-fn spoken_code(three: &str) -> String {
+pub fn spoken_code(three: &str) -> String {
     match (three.get(..1), three.get(1..)) {
         (Some(first), Some(last)) if first != "0" => {
             format!("{} {}", cardinal(first), super::numbers::pair(last))
@@ -124,8 +124,8 @@ fn version(core: &str) -> Option<String> {
     Some(said)
 }
 
-/// `rc1`, `beta.2`.
-fn label_words(label: &str) -> String {
+/// "R C one" for `rc1`; also `beta.2`.
+pub fn label_words(label: &str) -> String {
     let mut said = String::new();
     for part in label.split(['.', '-', '+']) {
         let n_letters =
@@ -176,6 +176,7 @@ fn port_words(port: &str) -> String {
     }
 }
 
-fn is_digits(text: &str) -> bool {
+/// Whether it is digits and nothing else.
+pub fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
