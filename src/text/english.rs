@@ -6,6 +6,7 @@ pub mod dates;
 pub mod identifiers;
 pub mod numbers;
 pub mod products;
+pub mod streets;
 pub mod symbols;
 pub mod units;
 pub mod versions;
@@ -34,12 +35,16 @@ pub fn words(text: &str) -> String {
             idx += 1;
             continue;
         }
-        let found = dates::say(before, ahead)
+        let place = streets::say(before, ahead);
+        let named = place.as_ref().map(|place| (1, place.said.clone()));
+        let is_name = named.is_some() && !word.core.starts_with(|c: char| c.is_ascii_digit());
+        let found = named
+            .or_else(|| dates::say(before, ahead))
             .or_else(|| products::say(before, ahead))
             .or_else(|| versions::say(before, ahead))
             .or_else(|| amounts::say(before, ahead));
         // Two numbers in a row are two, and so are two settings.
-        let is_number = found.is_some();
+        let is_number = found.is_some() && !is_name;
         let is_plain =
             |word: &Word<'_>| word.core.len() > 1 && numbers::Number::of(word.core).is_some();
         let is_value_of_number = idx > 0
@@ -58,12 +63,13 @@ pub fn words(text: &str) -> String {
         let is_half_of_day = ["a.m", "p.m"].contains(&last.core);
         let is_short = n_words == 1 && abbreviations::is_with_point(word, next);
         let is_initials = symbols::initials(last.core).is_some();
-        let has_a_point =
-            (is_short || is_half_of_day || is_initials) && last.trail.starts_with('.');
+        let has_a_point = (is_short || is_half_of_day || is_initials || place.is_some())
+            && last.trail.starts_with('.');
         // The point is the abbreviation's, unless a sentence ends there.
         let goes_on = next.is_some_and(|next| {
             let may_end = is_half_of_day || is_initials || word.core == "etc";
-            !may_end || next.core.starts_with(char::is_lowercase)
+            let may_end = place.as_ref().map_or(may_end, |place| place.may_end);
+            !may_end || last.trail.starts_with(".,") || next.core.starts_with(char::is_lowercase)
         });
         let trail = last.trail.strip_prefix('.').filter(|_| has_a_point && goes_on);
         push(&mut said, &mut is_open, word, &core, trail.unwrap_or(last.trail));

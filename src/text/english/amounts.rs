@@ -1,6 +1,7 @@
 //! Numbers and what they count: money, percent, units, durations, ranges, fractions, sizes, ordinals.
 
 use super::numbers::{Number, cardinal, digits, ordinal};
+use super::streets::compass;
 use super::units;
 use super::words::{Said, Word};
 
@@ -291,7 +292,11 @@ fn counted(words: &[Word<'_>]) -> Said {
                 Some((1, format!("{} {}", number.words(), units::magnitude(rest)?)))
             }
             "+" => Some((1, format!("{} plus", number.words()))),
-            _ => None,
+            // `45°N`
+            _ => {
+                let direction = compass(rest.strip_prefix('°')?)?;
+                Some((1, format!("{} degrees {direction}", number.words())))
+            }
         };
     }
     if let Some(next) = words.get(1).filter(|next| word.goes_on() && next.lead.is_empty())
