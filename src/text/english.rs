@@ -6,6 +6,7 @@ pub mod dates;
 pub mod identifiers;
 pub mod numbers;
 pub mod products;
+pub mod romans;
 pub mod streets;
 pub mod symbols;
 pub mod units;
@@ -37,6 +38,7 @@ pub fn words(text: &str) -> String {
         }
         let place = streets::say(before, ahead);
         let named = place.as_ref().map(|place| (1, place.said.clone()));
+        let named = named.or_else(|| romans::say(before, ahead));
         let is_name = named.is_some() && !word.core.starts_with(|c: char| c.is_ascii_digit());
         let found = named
             .or_else(|| dates::say(before, ahead))
