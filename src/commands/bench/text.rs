@@ -8,10 +8,10 @@ use crate::text::dictionary::Dictionary;
 use crate::text::{Reading, Speaking, prepare};
 
 /// What, repeated, would be slow if some step looked at a place more than a few times.
-pub const HOSTILE: [&str; 36] = [
+pub const HOSTILE: [&str; 39] = [
     "[", "](", "*a", "**", "_a_", "`", "<a ", "<!--", "![", "> ", "- ", "# ", "| a ", "&#x", "a=",
     "1,", "1,000", "1-", "!?", ":a", "a:1", "http://a", "a@b.", "a/", "1h", "ha", "(s", "\u{301}",
-    "🎉", "#1 ", "#@", "O(", ")\"", "a.)", "1=", "(a)) ",
+    "🎉", "#1 ", "#@", "O(", ")\"", "a.)", "1=", "(a)) ", "1st ", "1 N A ", "1900 or ",
 ];
 
 /// As long as a line may be by default.
