@@ -37,6 +37,9 @@ const BUFFER: Duration = Duration::from_millis(85);
 /// A server that answers takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long the servers' cookies are (`PA_NATIVE_COOKIE_LENGTH`).
+const COOKIE_BYTES: usize = 256;
+
 const SAMPLE_BYTES: usize = size_of::<f32>();
 
 /// Opens streams, one after the other.
@@ -132,9 +135,11 @@ fn find_sink(device: Option<&str>) -> Result<Sink, CardError> {
     let path =
         pulseaudio::socket_path_from_env().ok_or_else(|| no_device("no sound server runs"))?;
     let cookie = pulseaudio::cookie_path_from_env().and_then(|path| std::fs::read(path).ok());
+    // A server that lets its own user in without a cookie still throws out who sends one of another length.
+    let cookie = cookie.unwrap_or_else(|| vec![0; COOKIE_BYTES]);
     let socket = UnixStream::connect(path).map_err(no_device)?;
     let connection = Connection(socket.try_clone().map_err(no_device)?);
-    let client = Client::new_unix(NAME, socket, cookie).map_err(no_device)?;
+    let client = Client::new_unix(NAME, socket, Some(cookie)).map_err(no_device)?;
     let sinks = block_on(client.list_sinks()).map_err(no_device)?;
     let text = |name: &CString| name.to_string_lossy().into_owned();
     let (name, rate_hz) = match device {

@@ -190,6 +190,18 @@ fn desktops_know_the_stream_by_its_name_and_role_and_it_goes_where_the_default_g
 }
 
 #[test]
+fn a_server_that_needs_no_cookie_is_not_put_off_by_a_missing_one() {
+    let mut home = Home::new("[audio]\noutput = \"card\"\n");
+    let Some(mut server) = PulseServer::of(&mut home) else { return };
+    server.start();
+    home.set("PULSE_COOKIE", home.path("no-such-cookie").display().to_string());
+    let _daemon = home.start();
+    home.ok(&["say", "--wait", "Tea is ready."]);
+    assert_eq!(status(&home).playback.card, CardState::Open);
+    assert!(!home.log().contains("PulseAudio:"), "{}", home.log());
+}
+
+#[test]
 fn a_device_that_is_not_there_is_replaced_or_waited_for() {
     for (fallback, is_heard) in [("default", true), ("wait", false)] {
         let mut home = Home::new(&format!(
