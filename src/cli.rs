@@ -1,5 +1,11 @@
 //! The command line, as clap types. Knows nothing of what the commands do.
 
+#[cfg(feature = "pocket")]
+mod synth;
+
+#[cfg(feature = "pocket")]
+pub use synth::Synth;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -81,6 +87,9 @@ pub enum Command {
     Version(Json),
     /// Show what each step makes of a line, without saying it.
     Explain(Explain),
+    /// Speak a text into a WAV file, without a daemon.
+    #[cfg(feature = "pocket")]
+    Synth(Synth),
     /// The configuration.
     #[command(subcommand)]
     Config(Config),

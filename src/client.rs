@@ -102,6 +102,8 @@ pub fn run(command: Command, paths: &Paths) -> anyhow::Result<()> {
         | Command::Bench(_) => {
             anyhow::bail!("this command asks no daemon")
         }
+        #[cfg(feature = "pocket")]
+        Command::Synth(_) => anyhow::bail!("this command asks no daemon"),
     }
 }
 

@@ -8,6 +8,8 @@ pub mod doctor;
 pub mod explain;
 pub mod help;
 pub mod install;
+#[cfg(feature = "pocket")]
+pub mod synth;
 
 use std::process::ExitCode;
 
@@ -61,6 +63,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Completions(arguments) => help::completions(&arguments),
         Command::Man => help::man(),
         Command::Explain(arguments) => explain::run(&arguments, &paths),
+        #[cfg(feature = "pocket")]
+        Command::Synth(arguments) => synth::run(&arguments, &paths),
         Command::Install(arguments) => install::install(&arguments, &paths),
         Command::Uninstall => install::uninstall(&paths),
         Command::Bench(arguments) => bench::run(&arguments),

@@ -2,4 +2,6 @@
 //!
 //! Knows nothing of engines or cards.
 
+#[cfg(feature = "pocket")]
+pub mod polyphase;
 pub mod resample;

@@ -9,6 +9,8 @@ pub mod registry;
 #[cfg(feature = "builtin")]
 pub mod builtin;
 pub mod espeak;
+#[cfg(feature = "pocket")]
+pub mod pocket;
 
 pub use error::EngineError;
 

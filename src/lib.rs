@@ -22,7 +22,13 @@ pub mod inference;
 
 pub mod dsp;
 pub mod engine;
+#[cfg(feature = "pocket")]
+pub mod nn;
 pub mod text;
+#[cfg(feature = "pocket")]
+pub mod voice;
+#[cfg(feature = "pocket")]
+pub mod weights;
 
 pub mod playback;
 

@@ -12,14 +12,18 @@ const MAX_LINES: usize = 400;
 const UNSAFE: [&str; 2] = ["daemon/heap.rs", "engine/builtin/ffi.rs"];
 
 /// The only files that may name a crate.
-const CRATES: [(&str, &[&str]); 7] = [
+const CRATES: [(&str, &[&str]); 11] = [
     ("rodio", &["playback/device.rs"]),
     ("cpal", &["playback/device.rs"]),
     // The daemon has a file of that name.
     ("notify", &["watch/hints.rs", "daemon.rs"]),
     ("rubato", &["dsp/resample.rs"]),
-    ("hound", &["playback/wav.rs"]),
-    ("clap", &["cli.rs", "main.rs"]),
+    ("hound", &["playback/wav.rs", "commands/synth.rs"]),
+    ("clap", &["cli", "main.rs"]),
+    ("candle_core", &["nn", "engine"]),
+    ("candle_nn", &["nn", "engine"]),
+    ("symphonia", &["voice/recording.rs"]),
+    ("tokenizers", &["engine/pocket/tokenizer.rs", "engine/pocket/tokenizer/sentencepiece.rs"]),
     ("anyhow", &["main", "daemon", "client", "commands"]),
 ];
 

@@ -14,6 +14,8 @@ mod engine_contract;
 mod faults;
 mod figures;
 mod files;
+#[cfg(feature = "pocket")]
+mod golden_pocket;
 mod heard;
 mod hostile;
 mod idle;
@@ -26,6 +28,8 @@ mod restart;
 mod service;
 mod sound;
 mod support;
+#[cfg(feature = "pocket")]
+mod synth;
 mod tail_model;
 mod torture;
 mod wire;

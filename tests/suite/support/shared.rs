@@ -38,6 +38,17 @@ pub(crate) fn tool(name: &str) -> Option<PathBuf> {
     Some(path)
 }
 
+/// Data that lies beside the repository: files of the real models, and recordings.
+#[cfg(feature = "pocket")]
+pub(crate) fn data(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
+    if !path.exists() {
+        missing(&format!("`{}` is not there", path.display()));
+        return None;
+    }
+    Some(path)
+}
+
 /// The interpreter with a speech recogniser, which the test command sets up.
 pub(crate) fn recogniser() -> Option<PathBuf> {
     let python = std::env::var_os("SPEAKERD_TEST_PYTHON").map(PathBuf::from);

@@ -1,0 +1,17 @@
+//! Pocket TTS of Kyutai: voices cloned from a recording, on an ordinary processor.
+//!
+//! Reference: the package `pocket-tts` 4.0.1; arXiv:2509.06926 and arXiv:2410.00037.
+
+pub mod config;
+pub mod ending;
+pub mod files;
+pub mod flow_lm;
+pub mod flow_net;
+pub mod mimi;
+pub mod model;
+pub mod noise;
+pub mod prompt;
+pub mod recording;
+pub mod stream;
+pub mod tokenizer;
+pub mod voice;

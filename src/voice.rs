@@ -1,0 +1,5 @@
+//! Voices that are made of recordings.
+//!
+//! Knows no engine.
+
+pub mod recording;
