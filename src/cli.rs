@@ -1,8 +1,12 @@
 //! The command line, as clap types. Knows nothing of what the commands do.
 
+mod bench;
 #[cfg(feature = "pocket")]
 mod synth;
 
+pub use bench::{Bench, Measure};
+#[cfg(feature = "pocket")]
+pub use bench::{PocketBench, Quantisation};
 #[cfg(feature = "pocket")]
 pub use synth::Synth;
 
@@ -349,45 +353,4 @@ pub enum Config {
     },
     /// Print the default configuration with every key explained.
     Default,
-}
-
-/// `bench`
-#[derive(Debug, Args)]
-pub struct Bench {
-    /// What to measure; everything where it is not given.
-    #[arg(value_enum)]
-    pub what: Vec<Measure>,
-    /// How long the idle load is measured, in seconds.
-    #[arg(long, default_value_t = 60)]
-    pub idle_secs: u64,
-    /// How often each latency is measured.
-    #[arg(long, default_value_t = 100)]
-    pub rounds: usize,
-    /// How large the file is that `tail` passes over, in megabytes, in the directory for temporary files.
-    #[arg(long, default_value_t = 1_000)]
-    pub tail_mb: u64,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// What `bench` measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Measure {
-    /// Daemon start to ready.
-    Start,
-    /// Append to first sample.
-    Append,
-    /// Skip to silence.
-    Skip,
-    /// Round trip of `status` while speaking with a full queue.
-    Status,
-    /// Resident memory before speech, and after speech and unload.
-    Memory,
-    /// Processor time while idle.
-    Idle,
-    /// How files are read: what is passed over, what waits, how soon a line is seen, a thousand files at rest.
-    Tail,
-    /// How long texts take to be made ready, hostile ones included.
-    Text,
 }

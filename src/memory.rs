@@ -7,3 +7,11 @@ pub fn resident_bytes() -> u64 {
     let n_pages = statm.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok());
     n_pages.unwrap_or(0) * rustix::param::page_size() as u64
 }
+
+/// The most resident memory that there ever was, in bytes; 0 where the system does not tell.
+pub fn peak_resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok());
+    kilobytes.map_or(0, |kilobytes: u64| kilobytes * 1_024)
+}

@@ -4,6 +4,7 @@
 //! Knows candle, and no model.
 
 pub mod conv;
+pub mod kernels;
 pub mod linear;
 pub mod norm;
 pub mod transformer;

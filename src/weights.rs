@@ -247,6 +247,11 @@ impl Scope<'_> {
         self.checkpoint.has(&format!("{}{name}", self.prefix))
     }
 
+    /// Passes over one tensor of this scope.
+    pub fn pass_over_one(&self, name: &str) {
+        self.checkpoint.taken.borrow_mut().insert(format!("{}{name}", self.prefix));
+    }
+
     /// Passes over every tensor of this scope.
     pub fn pass_over(&self) {
         let mut taken = self.checkpoint.taken.borrow_mut();

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::Quantisation;
+
 /// `synth`
 #[derive(Debug, Args)]
 pub struct Synth {
@@ -24,6 +26,9 @@ pub struct Synth {
     /// The same number gives the same samples.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+    /// How the weights are kept.
+    #[arg(long, value_enum, default_value = "q8_0")]
+    pub quant: Quantisation,
     /// Where the sound goes, as a WAV file of 16 bits; `-` is standard output.
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,

@@ -2,6 +2,8 @@
 
 #![expect(clippy::print_stdout, reason = "the answer goes to standard output")]
 
+#[cfg(feature = "pocket")]
+mod pocket;
 mod tail;
 pub mod text;
 mod trial;
@@ -71,6 +73,11 @@ pub fn run(arguments: &Bench) -> anyhow::Result<()> {
     let asked = if arguments.what.is_empty() { &every[..] } else { &arguments.what };
     for what in asked {
         let figures = match what {
+            #[cfg(feature = "pocket")]
+            Measure::Pocket => {
+                pocket::run(&arguments.pocket, arguments.json)?;
+                continue;
+            }
             Measure::Start => start(arguments.rounds.min(20))?,
             Measure::Append => append(arguments.rounds)?,
             Measure::Skip => skip(arguments.rounds)?,

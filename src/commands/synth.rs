@@ -5,15 +5,18 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
-use crate::cli::Synth;
+use crate::cli::{Quantisation, Synth};
 use crate::clock;
 use crate::config::Config;
 use crate::dsp::polyphase;
+use crate::engine::pocket::fast::{Codec, FastModel};
 use crate::engine::pocket::files::{HubCache, ModelFiles};
 use crate::engine::pocket::model::PlainModel;
 use crate::engine::pocket::recording::ended_on_a_pause;
 use crate::engine::pocket::stream::{Sampling, TextInTheMaking};
 use crate::engine::pocket::voice::VoiceState;
+use crate::nn::kernels::Processor;
+use crate::nn::kernels::matrix::Precision;
 use crate::paths::Paths;
 use crate::text::dictionary::Dictionary;
 use crate::text::{Piece, Reading, Speaking, prepare};
@@ -37,8 +40,9 @@ pub fn run(arguments: &Synth, paths: &Paths) -> anyhow::Result<()> {
     }
     let begun = clock::now();
     let files = ModelFiles::find(&arguments.model, &HubCache::of_this_user())?;
-    let model = PlainModel::on_processor(files)?;
-    let voice = voice_of(&arguments.voice, &model)?;
+    let voice = voice_of(&arguments.voice, &files)?;
+    let (precision, processor) = (precision_of(arguments.quant), Processor::of_this_machine());
+    let model = FastModel::load(files, precision, processor, Codec::Threaded)?;
     let loaded = clock::now();
     let samples = speak(&model, &voice, &pieces, arguments)?;
     let made_secs = clock::now().duration_since(loaded).as_secs_f64();
@@ -78,17 +82,26 @@ fn pieces_of(text: &str, paths: &Paths) -> anyhow::Result<Vec<Piece>> {
     Ok(prepare(text, reading, speaking, &dictionary, max_chars, |_, _| {}).pieces)
 }
 
-fn voice_of(path: &Path, model: &PlainModel) -> anyhow::Result<VoiceState> {
+/// How weights are kept.
+pub(super) fn precision_of(quant: Quantisation) -> Precision {
+    match quant {
+        Quantisation::Q8 => Precision::EightBits,
+        Quantisation::None => Precision::Full,
+    }
+}
+
+fn voice_of(path: &Path, files: &ModelFiles) -> anyhow::Result<VoiceState> {
     if path.extension().is_some_and(|extension| extension == "safetensors") {
-        return Ok(VoiceState::read(path, &model.config.flow_lm.transformer)?);
+        return Ok(VoiceState::read(path, &files.config.flow_lm.transformer)?);
     }
     let recording = Recording::read(path)?;
     let mut samples = recording.samples;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few millions")]
     let max_samples = (MAX_PROMPT_SECS * f64::from(recording.rate_hz)) as usize;
     samples.truncate(max_samples);
-    let rate_hz = model.config.mimi.sample_rate_hz;
+    let rate_hz = files.config.mimi.sample_rate_hz;
     let prompt = ended_on_a_pause(&polyphase::resample(&samples, recording.rate_hz, rate_hz));
+    let model = PlainModel::on_processor(files.clone())?;
     let voice = model.clone_voice(&prompt).context("the voice could not be computed")?;
     voice.context(
         "the model's weights come without the voice encoder, so no voice can be made of a recording; \
@@ -97,7 +110,7 @@ fn voice_of(path: &Path, model: &PlainModel) -> anyhow::Result<VoiceState> {
 }
 
 fn speak(
-    model: &PlainModel,
+    model: &FastModel,
     voice: &VoiceState,
     pieces: &[Piece],
     arguments: &Synth,

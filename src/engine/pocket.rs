@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod ending;
+pub mod fast;
 pub mod files;
 pub mod flow_lm;
 pub mod flow_net;

@@ -4,6 +4,7 @@
 
 mod audio;
 mod codec;
+mod fast;
 mod language_model;
 mod speech;
 mod text;

@@ -34,6 +34,7 @@ fn a_text_becomes_the_references_sound() {
     for voice in ["voice.wav", "voice_state.safetensors"] {
         let out = home.path("out.wav");
         let mut command = home.command(&["synth", "Hello world.", "--raw", "--temperature", "0"]);
+        command.args(["--quant", "none"]);
         command.arg("--model").arg(&model).arg("--voice").arg(model.join(voice));
         assert!(command.arg("-o").arg(&out).status().unwrap().success());
         let wav = hound::WavReader::open(&out).unwrap();
@@ -151,4 +152,25 @@ fn without_encoder(bytes: &[u8], blanking: &str) -> Vec<u8> {
         (blanking == "zeros").then(|| (name, blank.unwrap()))
     });
     safetensors::serialize(views, None).unwrap()
+}
+
+#[test]
+fn a_model_is_measured() {
+    let home = Home::new("");
+    let model = text(&fixture("english_tiny"));
+    for (quant, threads) in [("q8_0", "2"), ("none", "1")] {
+        let arguments = ["bench", "pocket", "--model", &model, "--frames", "10", "--json"];
+        let report = home.ok(&[&arguments[..], &["--quant", quant, "--threads", threads]].concat());
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        for key in ["wall_real_time_factor", "cpu_secs_per_audio_sec", "first_audio_ms"] {
+            let value = |part: &str| report[key][part].as_f64().unwrap();
+            assert!(value("min") > 0.0 && value("median") <= value("max"), "{report}");
+        }
+        for key in ["load_secs", "peak_rss_mb", "steady_rss_mb"] {
+            assert!(report[key].as_f64().unwrap() > 0.0, "{report}");
+        }
+        assert_eq!(report["quant"], quant);
+    }
+    let (_, message) = home.fails(&["bench", "pocket"]);
+    assert!(message.contains("--model"), "{message}");
 }

@@ -61,6 +61,11 @@ impl Ending {
         if is_over { Verdict::Over } else { Verdict::GoOn }
     }
 
+    /// The most codec frames that may come.
+    pub fn max_frames(&self) -> usize {
+        self.max_frames
+    }
+
     /// Whether as many steps were made as there may be.
     pub fn is_exhausted(&self) -> bool {
         self.step >= self.max_frames

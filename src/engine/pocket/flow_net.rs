@@ -32,8 +32,9 @@ pub struct FlowNet {
     last: Linear,
 }
 
+/// Makes a code of a time.
 #[derive(Debug, Clone)]
-struct TimeEmbed {
+pub(super) struct TimeEmbed {
     freqs: Tensor,
     first: Linear,
     second: Linear,
@@ -74,21 +75,13 @@ impl FlowNet {
                 modulation: linear(&scope.pp("adaLN_modulation.1"), 3 * dim, dim)?,
             })
         });
-        let time_embeds = (0..config.kind.n_times()).map(|idx| {
-            let scope = scope.pp("time_embed").pp(idx);
-            Ok(TimeEmbed {
-                freqs: tensor(&scope, "freqs", &[N_FREQUENCIES], device)?,
-                first: linear(&scope.pp("mlp.0"), dim, 2 * N_FREQUENCIES)?,
-                second: linear(&scope.pp("mlp.2"), dim, dim)?,
-                alpha: tensor(&scope.pp("mlp.3"), "alpha", &[dim], device)?,
-            })
-        });
+        let time_embeds = TimeEmbed::load_all(scope, config, device)?;
         let last = scope.pp("final_layer");
         Ok(Self {
             kind: config.kind,
             cond_embed: linear(&scope.pp("cond_embed"), dim, cond_dim)?,
             input_proj: linear(&scope.pp("input_proj"), dim, latent_dim)?,
-            time_embeds: time_embeds.collect::<std::result::Result<_, LoadError>>()?,
+            time_embeds,
             blocks: blocks.collect::<std::result::Result<_, LoadError>>()?,
             last_modulation: linear(&last.pp("adaLN_modulation.1"), 2 * dim, dim)?,
             last_norm: LayerNorm::plain(EPS),
@@ -155,7 +148,27 @@ fn modulated(x: &Tensor, shift: &Tensor, scale: &Tensor) -> Result<Tensor> {
 }
 
 impl TimeEmbed {
-    fn forward(&self, time: f32) -> Result<Tensor> {
+    /// Those of all the times that the network is told.
+    pub(super) fn load_all(
+        scope: &Scope<'_>,
+        config: &FlowConfig,
+        device: &Device,
+    ) -> std::result::Result<Vec<Self>, LoadError> {
+        let dim = config.dim;
+        let embeds = (0..config.kind.n_times()).map(|idx| {
+            let scope = scope.pp("time_embed").pp(idx);
+            Ok(Self {
+                freqs: tensor(&scope, "freqs", &[N_FREQUENCIES], device)?,
+                first: Linear::with_bias(&scope.pp("mlp.0"), dim, 2 * N_FREQUENCIES, device)?,
+                second: Linear::with_bias(&scope.pp("mlp.2"), dim, dim, device)?,
+                alpha: tensor(&scope.pp("mlp.3"), "alpha", &[dim], device)?,
+            })
+        });
+        embeds.collect()
+    }
+
+    /// The code of a time, `[1, F]`.
+    pub(super) fn forward(&self, time: f32) -> Result<Tensor> {
         let angles = (&self.freqs * f64::from(time))?;
         let code = Tensor::cat(&[angles.cos()?, angles.sin()?], 0)?.unsqueeze(0)?;
         let x = self.second.forward(&silu(&self.first.forward(&code)?)?)?;

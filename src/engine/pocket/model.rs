@@ -18,6 +18,57 @@ use crate::nn::LoadError;
 use crate::nn::transformer::TransformerState;
 use crate::weights::{Checkpoint, WeightsError};
 
+/// Whatever speaks chunks: the plain model, or the fast one.
+pub trait Model {
+    /// Its configuration.
+    fn config(&self) -> &ModelConfig;
+
+    /// Its tokenizer.
+    fn tokenizer(&self) -> &Tokenizer;
+
+    /// Begins to speak a chunk with a voice.
+    ///
+    /// # Errors
+    /// Where a token is not the model's, the voice another model's, or something cannot be had.
+    fn begin<'m>(
+        &'m self,
+        voice: &VoiceState,
+        ids: &[u32],
+        ending: Ending,
+        noise: Noise,
+    ) -> Result<Box<dyn Chunk + 'm>, StreamError>;
+}
+
+/// One chunk of speech in the making. Dropping it leaves the model and the voice as they were.
+pub trait Chunk {
+    /// The samples of the next codec frame; `None` at the end.
+    ///
+    /// # Errors
+    /// Where the model fails; the chunk is over then.
+    fn next_frame(&mut self) -> Result<Option<Vec<f32>>, StreamError>;
+}
+
+/// A text that could not be spoken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// It could not be taken apart.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The voice does not fit.
+    #[error(transparent)]
+    Voice(#[from] VoiceStateError),
+    /// The device failed.
+    #[error("the model failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+    /// There is no thread for the codec.
+    #[error("the codec has no thread")]
+    NoThread(#[source] std::io::Error),
+    /// The codec's thread has panicked.
+    #[error("the codec's thread is lost")]
+    CodecLost,
+}
+
 /// How many steps a latent takes where the network takes steps; one is what the models were distilled for.
 pub const DECODE_STEPS: usize = 1;
 
@@ -118,36 +169,42 @@ impl PlainModel {
         self.flow_lm.prefill(&conditioning, &mut state)?;
         VoiceState::of_tensors(&state).map(Some)
     }
+}
 
-    /// Begins to speak a chunk with a voice.
-    ///
-    /// # Errors
-    /// Where a token is not the model's, or the voice another model's.
-    pub fn begin(
-        &self,
+impl Model for PlainModel {
+    fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    fn begin<'m>(
+        &'m self,
         voice: &VoiceState,
         ids: &[u32],
         ending: Ending,
         noise: Noise,
-    ) -> Result<ChunkInTheMaking<'_>, VoiceStateError> {
+    ) -> Result<Box<dyn Chunk + 'm>, StreamError> {
         let mut state = voice.to_tensors(&self.config.flow_lm.transformer, &self.device)?;
         self.flow_lm.prefill(&self.flow_lm.text_embeddings(ids)?, &mut state)?;
-        Ok(ChunkInTheMaking {
+        let decoder_state = DecoderState::default();
+        let (latent, n_samples) = (None, 0);
+        Ok(Box::new(PlainChunk {
             model: self,
             state,
-            decoder_state: DecoderState::default(),
-            latent: None,
+            decoder_state,
+            latent,
             ending,
             noise,
-            n_samples: 0,
-        })
+            n_samples,
+        }))
     }
 }
 
-/// One chunk of speech in the making. Everything that changes is in here: dropping it leaves the model and the voice as
-/// they were.
 #[derive(Debug)]
-pub struct ChunkInTheMaking<'m> {
+struct PlainChunk<'m> {
     model: &'m PlainModel,
     state: TransformerState,
     decoder_state: DecoderState,
@@ -157,12 +214,8 @@ pub struct ChunkInTheMaking<'m> {
     n_samples: usize,
 }
 
-impl ChunkInTheMaking<'_> {
-    /// The samples of the next codec frame; `None` at the end.
-    ///
-    /// # Errors
-    /// Where the device fails.
-    pub fn next_frame(&mut self) -> candle_core::Result<Option<Vec<f32>>> {
+impl Chunk for PlainChunk<'_> {
+    fn next_frame(&mut self) -> Result<Option<Vec<f32>>, StreamError> {
         if self.ending.is_exhausted() {
             return Ok(None);
         }

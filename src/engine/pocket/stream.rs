@@ -3,11 +3,10 @@
 use std::collections::VecDeque;
 
 use super::ending::{self, Ending};
-use super::model::{ChunkInTheMaking, PlainModel};
+use super::model::{Chunk, Model, StreamError};
 use super::noise::Noise;
 use super::prompt;
-use super::tokenizer::TokenizerError;
-use super::voice::{VoiceState, VoiceStateError};
+use super::voice::VoiceState;
 
 /// How a text is to be spoken.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,28 +26,13 @@ impl Sampling {
     }
 }
 
-/// A text that could not be spoken.
-#[derive(Debug, thiserror::Error)]
-pub enum StreamError {
-    /// It could not be taken apart.
-    #[error(transparent)]
-    Tokenizer(#[from] TokenizerError),
-    /// The voice does not fit.
-    #[error(transparent)]
-    Voice(#[from] VoiceStateError),
-    /// The device failed.
-    #[error("the model failed: {0}")]
-    Tensor(#[from] candle_core::Error),
-}
-
 /// A text in the making. Dropping it leaves the model and the voice as they were.
-#[derive(Debug)]
 pub struct TextInTheMaking<'m> {
-    model: &'m PlainModel,
+    model: &'m dyn Model,
     voice: &'m VoiceState,
     sampling: Sampling,
     waiting: VecDeque<String>,
-    chunk: Option<ChunkInTheMaking<'m>>,
+    chunk: Option<Box<dyn Chunk + 'm>>,
     n_begun: u64,
 }
 
@@ -58,13 +42,13 @@ impl<'m> TextInTheMaking<'m> {
     /// # Errors
     /// Where the text cannot be taken apart.
     pub fn new(
-        model: &'m PlainModel,
+        model: &'m dyn Model,
         voice: &'m VoiceState,
         text: &str,
         sampling: Sampling,
     ) -> Result<Self, StreamError> {
-        let rules = &model.config.text;
-        let waiting = rules.chunks(text, &model.tokenizer, sampling.max_tokens)?.into();
+        let rules = &model.config().text;
+        let waiting = rules.chunks(text, model.tokenizer(), sampling.max_tokens)?.into();
         Ok(Self { model, voice, sampling, waiting, chunk: None, n_begun: 0 })
     }
 
@@ -86,9 +70,9 @@ impl<'m> TextInTheMaking<'m> {
     }
 
     fn begin(&mut self, text: &str) -> Result<(), StreamError> {
-        let (model, config) = (self.model, &self.model.config);
+        let (model, config) = (self.model, self.model.config());
         let Some(prepared) = config.text.prepare(text) else { return Ok(()) };
-        let ids = model.tokenizer.encode(&prepared.text)?;
+        let ids = model.tokenizer().encode(&prepared.text)?;
         if ids.is_empty() {
             return Ok(());
         }

@@ -1,7 +1,7 @@
 //! Whole utterances, from text to 16-bit samples.
 
 use speakerd::engine::pocket::ending::Ending;
-use speakerd::engine::pocket::model::PlainModel;
+use speakerd::engine::pocket::model::{Model, PlainModel};
 use speakerd::engine::pocket::noise::Noise;
 use speakerd::engine::pocket::stream::{Sampling, TextInTheMaking};
 use speakerd::engine::pocket::voice::VoiceState;

@@ -1,0 +1,240 @@
+//! The model on slices, for a processor: what is spoken with. Its plain twin is [`super::model`].
+//!
+//! Two threads where there are two: the language model runs on the caller's, the codec one latent behind it on its own.
+
+pub mod codec;
+pub mod language_model;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use self::codec::{FastDecoder, FastDecoderState};
+use self::language_model::{FastFlowLm, LanguageState};
+use super::config::ModelConfig;
+use super::ending::{Ending, Verdict};
+use super::files::ModelFiles;
+use super::model::{Chunk, Model, ModelError, StreamError, fade_in};
+use super::noise::Noise;
+use super::tokenizer::Tokenizer;
+use super::voice::VoiceState;
+use crate::nn::kernels::Processor;
+use crate::nn::kernels::matrix::Precision;
+use crate::threads::spawn_named;
+use crate::weights::Checkpoint;
+
+/// How far the language model may be ahead of the codec, in codec frames: enough that neither waits for the other, little
+/// enough that a skip throws nothing away.
+const AHEAD: usize = 4;
+
+/// Who makes audio of latents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codec {
+    /// The thread that asks for it.
+    Inline,
+    /// A thread of its own.
+    Threaded,
+}
+
+/// A model that is loaded for speaking.
+#[derive(Debug)]
+pub struct FastModel {
+    /// Its configuration.
+    pub config: ModelConfig,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
+    flow_lm: FastFlowLm,
+    decoder: Arc<FastDecoder>,
+    codec: Codec,
+}
+
+impl FastModel {
+    /// Loads a model; its voice encoder is passed over.
+    ///
+    /// # Errors
+    /// Where a file is damaged, or belongs to another model.
+    pub fn load(
+        files: ModelFiles,
+        precision: Precision,
+        processor: Processor,
+        codec: Codec,
+    ) -> Result<Self, ModelError> {
+        let ModelFiles { config, weights, tokenizer } = files;
+        let n_bins = config.flow_lm.n_bins;
+        let tokenizer = Tokenizer::read(&tokenizer, config.tokenizer_kind, n_bins)?;
+        let checkpoint = Checkpoint::open(&weights)?;
+        let (flow_lm, mimi) = (checkpoint.root().pp("flow_lm"), checkpoint.root().pp("mimi"));
+        let decoder = FastDecoder::load(&mimi, &config.mimi, precision, processor);
+        let decoder = decoder.map_err(crate::nn::LoadError::from)?;
+        let language_model =
+            FastFlowLm::load(&flow_lm, &config.flow_lm, &config.mimi, precision, processor)?;
+        for part in ["encoder", "encoder_transformer", "downsample"] {
+            mimi.pp(part).pass_over();
+        }
+        for name in ["speaker_proj_weight", "bos_before_voice"] {
+            flow_lm.pass_over_one(name);
+        }
+        checkpoint.finish()?;
+        let decoder = Arc::new(decoder);
+        Ok(Self { config, tokenizer, flow_lm: language_model, decoder, codec })
+    }
+
+    /// The language model.
+    pub fn flow_lm(&self) -> &FastFlowLm {
+        &self.flow_lm
+    }
+
+    /// What makes audio.
+    pub fn decoder(&self) -> &FastDecoder {
+        &self.decoder
+    }
+}
+
+impl Model for FastModel {
+    fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    fn begin<'m>(
+        &'m self,
+        voice: &VoiceState,
+        ids: &[u32],
+        ending: Ending,
+        noise: Noise,
+    ) -> Result<Box<dyn Chunk + 'm>, StreamError> {
+        let mut state = self.flow_lm.begin(voice, ids.len() + ending.max_frames());
+        let decoder = match self.codec {
+            Codec::Inline => {
+                let (decoder, state) = (Arc::clone(&self.decoder), self.decoder.state());
+                Decoding::Inline(Box::new(Inline { decoder, state, made: VecDeque::new() }))
+            }
+            Codec::Threaded => Decoding::threaded(Arc::clone(&self.decoder))?,
+        };
+        self.flow_lm.prefill(ids, &mut state);
+        Ok(Box::new(FastChunk {
+            flow_lm: &self.flow_lm,
+            state,
+            decoder,
+            latent: None,
+            latent_dim: self.config.mimi.latent_dim,
+            ending,
+            noise,
+            n_under_way: 0,
+            n_samples: 0,
+            is_over: false,
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct FastChunk<'m> {
+    flow_lm: &'m FastFlowLm,
+    state: LanguageState,
+    decoder: Decoding,
+    latent: Option<Vec<f32>>,
+    latent_dim: usize,
+    ending: Ending,
+    noise: Noise,
+    /// Latents whose audio has not come yet.
+    n_under_way: usize,
+    n_samples: usize,
+    is_over: bool,
+}
+
+impl Chunk for FastChunk<'_> {
+    fn next_frame(&mut self) -> Result<Option<Vec<f32>>, StreamError> {
+        // The first frame is waited for: nothing is heard before it. Then the codec is kept busy.
+        let n_wanted = if self.n_samples == 0 { 1 } else { 2 };
+        while !self.is_over && self.n_under_way < n_wanted {
+            self.step()?;
+        }
+        if self.n_under_way == 0 {
+            return Ok(None);
+        }
+        self.n_under_way -= 1;
+        let mut samples = self.decoder.take()?;
+        fade_in(&mut samples, self.n_samples);
+        self.n_samples += samples.len();
+        Ok(Some(samples))
+    }
+}
+
+impl FastChunk<'_> {
+    fn step(&mut self) -> Result<(), StreamError> {
+        if self.ending.is_exhausted() {
+            self.is_over = true;
+            return Ok(());
+        }
+        let eos_logit = self.flow_lm.step(self.latent.as_deref(), &mut self.state);
+        if self.ending.judge(eos_logit) == Verdict::Over {
+            self.is_over = true;
+            return Ok(());
+        }
+        let mut latent = vec![0.0; self.latent_dim];
+        self.noise.fill(&mut latent);
+        self.flow_lm.sample(&mut latent, &mut self.state);
+        self.decoder.give(self.flow_lm.denormalized(&latent))?;
+        self.n_under_way += 1;
+        self.latent = Some(latent);
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+enum Decoding {
+    Inline(Box<Inline>),
+    /// Ends once its latents are dropped.
+    Threaded {
+        latents: Sender<Vec<f32>>,
+        audio: Receiver<Vec<f32>>,
+    },
+}
+
+#[derive(Debug)]
+struct Inline {
+    decoder: Arc<FastDecoder>,
+    state: FastDecoderState,
+    made: VecDeque<Vec<f32>>,
+}
+
+impl Decoding {
+    fn threaded(decoder: Arc<FastDecoder>) -> Result<Self, StreamError> {
+        let (latents, from_latents): (_, Receiver<Vec<f32>>) = bounded(AHEAD);
+        let (to_audio, audio) = bounded(AHEAD);
+        spawn_named("codec", move || {
+            let mut state = decoder.state();
+            for latent in from_latents {
+                if to_audio.send(decoder.decode(&latent, &mut state)).is_err() {
+                    return;
+                }
+            }
+        })
+        .map_err(StreamError::NoThread)?;
+        Ok(Self::Threaded { latents, audio })
+    }
+
+    fn give(&mut self, latent: Vec<f32>) -> Result<(), StreamError> {
+        match self {
+            Self::Inline(inline) => {
+                let samples = inline.decoder.decode(&latent, &mut inline.state);
+                inline.made.push_back(samples);
+                Ok(())
+            }
+            Self::Threaded { latents, .. } => {
+                latents.send(latent).map_err(|_| StreamError::CodecLost)
+            }
+        }
+    }
+
+    fn take(&mut self) -> Result<Vec<f32>, StreamError> {
+        match self {
+            Self::Inline(inline) => inline.made.pop_front().ok_or(StreamError::CodecLost),
+            Self::Threaded { audio, .. } => audio.recv().map_err(|_| StreamError::CodecLost),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Attention to keys and values in a cache.
+
+use super::{MulAdd, vector};
+
+/// The shape of a question.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Heads {
+    /// Heads that ask.
+    pub(crate) n_heads: usize,
+    /// Heads that are asked.
+    pub(crate) n_kv_heads: usize,
+    /// Their width.
+    pub(crate) head_dim: usize,
+    /// Positions for which a head's cache has room.
+    pub(crate) capacity: usize,
+    /// The first and, behind the last, position in the cache that is seen.
+    pub(crate) seen: (usize, usize),
+}
+
+/// Eight sums side by side.
+const LANES: usize = 8;
+
+#[inline(always)]
+fn dot<A: MulAdd>(one: &[f32], other: &[f32]) -> f32 {
+    let mut lanes = [[0.0; LANES]; 2];
+    let (ones, one_rest) = one.as_chunks::<{ 2 * LANES }>();
+    let (others, other_rest) = other.as_chunks::<{ 2 * LANES }>();
+    for (one, other) in ones.iter().zip(others) {
+        for half in 0..2 {
+            for lane in 0..LANES {
+                let at = half * LANES + lane;
+                lanes[half][lane] = A::mul_add(one[at], other[at], lanes[half][lane]);
+            }
+        }
+    }
+    let mut sum = 0.0;
+    for lane in 0..LANES {
+        sum += lanes[0][lane] + lanes[1][lane];
+    }
+    one_rest.iter().zip(other_rest).fold(sum, |sum, (one, other)| A::mul_add(*one, *other, sum))
+}
+
+/// One position's question, `[H, E]`, to a cache, `[G, capacity, E]`; the answer is `[H, E]`.
+#[inline(always)]
+pub(super) fn attend<A: MulAdd>(
+    heads: &Heads,
+    queries: &[f32],
+    keys: &[f32],
+    values: &[f32],
+    scores: &mut [f32],
+    out: &mut [f32],
+) {
+    let Heads { n_heads, n_kv_heads, head_dim, capacity, seen: (first, end) } = *heads;
+    let scale = (head_dim as f32).powf(-0.5);
+    let scores = &mut scores[..end - first];
+    let n_together = n_heads / n_kv_heads;
+    let of_heads = queries.chunks_exact(head_dim).zip(out.chunks_exact_mut(head_dim));
+    for (head, (query, out)) in of_heads.enumerate() {
+        let begin = head / n_together * capacity * head_dim;
+        let part = begin + first * head_dim..begin + end * head_dim;
+        let mut largest = f32::NEG_INFINITY;
+        for (score, key) in scores.iter_mut().zip(keys[part.clone()].chunks_exact(head_dim)) {
+            *score = dot::<A>(query, key) * scale;
+            largest = largest.max(*score);
+        }
+        for score in scores.iter_mut() {
+            *score = vector::exp(*score - largest);
+        }
+        let sum: f32 = sum(scores);
+        out.fill(0.0);
+        for (score, value) in scores.iter().zip(values[part].chunks_exact(head_dim)) {
+            for (out, value) in out.iter_mut().zip(value) {
+                *out = A::mul_add(*score, *value, *out);
+            }
+        }
+        for out in out.iter_mut() {
+            *out /= sum;
+        }
+    }
+}
+
+#[inline(always)]
+fn sum(values: &[f32]) -> f32 {
+    let mut lanes = [0.0; 4 * LANES];
+    let (chunks, rest) = values.as_chunks::<{ 4 * LANES }>();
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += value;
+        }
+    }
+    lanes.iter().sum::<f32>() + rest.iter().sum::<f32>()
+}

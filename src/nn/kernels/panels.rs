@@ -1,0 +1,162 @@
+//! Products with matrices of floats, in panels of [`PANEL`] outputs.
+
+use super::MulAdd;
+
+/// Outputs that lie side by side.
+pub(super) const PANEL: usize = 16;
+
+/// Rows of a product that are handled together; what is left over is handled one by one, and by twos.
+const ROWS: usize = 4;
+
+/// Rows that are multiplied: each of `n_in` values, the next one `stride` values further on. They may overlap, as those of a
+/// convolution do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) n_rows: usize,
+    pub(super) n_in: usize,
+    pub(super) stride: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// `n_rows` rows.
+    pub(crate) fn new(values: &'a [f32], n_rows: usize, n_in: usize, stride: usize) -> Self {
+        assert!(n_rows == 0 || (n_rows - 1) * stride + n_in <= values.len(), "rows beyond the end");
+        Self { values, n_rows, n_in, stride }
+    }
+
+    #[inline(always)]
+    pub(super) fn row(&self, idx: usize) -> &'a [f32] {
+        &self.values[idx * self.stride..idx * self.stride + self.n_in]
+    }
+}
+
+/// Where a product goes: rows of `n_out` values, one after the other.
+#[derive(Debug)]
+pub(crate) struct Out<'a> {
+    pub(super) values: &'a mut [f32],
+    pub(super) n_out: usize,
+    pub(super) bias: Option<&'a [f32]>,
+    pub(super) is_added: bool,
+}
+
+impl<'a> Out<'a> {
+    /// Replaces what is there.
+    pub(crate) fn replacing(values: &'a mut [f32], n_out: usize, bias: Option<&'a [f32]>) -> Self {
+        Self { values, n_out, bias, is_added: false }
+    }
+
+    /// Is added to what is there.
+    pub(crate) fn adding(values: &'a mut [f32], n_out: usize, bias: Option<&'a [f32]>) -> Self {
+        Self { values, n_out, bias, is_added: true }
+    }
+
+    /// Takes the products of one row with one panel.
+    #[inline(always)]
+    pub(super) fn take(&mut self, row: usize, panel: usize, products: &[f32; PANEL]) {
+        let first = panel * PANEL;
+        let n = PANEL.min(self.n_out - first);
+        let at = row * self.n_out + first;
+        let out = &mut self.values[at..at + n];
+        let mut sums = *products;
+        if let Some(bias) = self.bias {
+            for (sum, bias) in sums.iter_mut().zip(&bias[first..first + n]) {
+                *sum += bias;
+            }
+        }
+        if self.is_added {
+            for (out, sum) in out.iter_mut().zip(&sums) {
+                *out += sum;
+            }
+        } else {
+            out.copy_from_slice(&sums[..n]);
+        }
+    }
+}
+
+/// Puts a matrix, `[n_out, n_in]`, into panels: `[n_out / PANEL, n_in, PANEL]`, with zeros where there is no output.
+pub(super) fn pack(weight: &[f32], n_out: usize, n_in: usize) -> Vec<f32> {
+    let mut panels = vec![0.0; n_out.div_ceil(PANEL) * n_in * PANEL];
+    for (out, row) in weight.chunks_exact(n_in).enumerate() {
+        let panel = &mut panels[out / PANEL * n_in * PANEL..];
+        for (k, value) in row.iter().enumerate() {
+            panel[k * PANEL + out % PANEL] = *value;
+        }
+    }
+    panels
+}
+
+#[inline(always)]
+pub(super) fn multiply<A: MulAdd>(panels: &[f32], x: &Rows<'_>, y: &mut Out<'_>) {
+    let mut row = 0;
+    let mut packed = Vec::new();
+    while row + ROWS <= x.n_rows {
+        several::<A, ROWS>(panels, x, row, &mut packed, y);
+        row += ROWS;
+    }
+    if row + 2 <= x.n_rows {
+        several::<A, 2>(panels, x, row, &mut packed, y);
+        row += 2;
+    }
+    if row < x.n_rows {
+        one::<A>(panels, x.row(row), row, y);
+    }
+}
+
+#[inline(always)]
+fn several<A: MulAdd, const R: usize>(
+    panels: &[f32],
+    x: &Rows<'_>,
+    first: usize,
+    packed: &mut Vec<[f32; ROWS]>,
+    y: &mut Out<'_>,
+) {
+    // The rows side by side, so that the inner loop runs through memory without asking where it is.
+    packed.clear();
+    packed.resize(x.n_in, [0.0; ROWS]);
+    for r in 0..R {
+        for (packed, value) in packed.iter_mut().zip(x.row(first + r)) {
+            packed[r] = *value;
+        }
+    }
+    for (idx, panel) in panels.chunks_exact(x.n_in * PANEL).enumerate() {
+        let mut sums = [[0.0; PANEL]; R];
+        for (weights, x) in panel.as_chunks::<PANEL>().0.iter().zip(packed.iter()) {
+            for r in 0..R {
+                for (sum, weight) in sums[r].iter_mut().zip(weights) {
+                    *sum = A::mul_add(x[r], *weight, *sum);
+                }
+            }
+        }
+        for (r, sums) in sums.iter().enumerate() {
+            y.take(first + r, idx, sums);
+        }
+    }
+}
+
+#[inline(always)]
+fn one<A: MulAdd>(panels: &[f32], x: &[f32], row: usize, y: &mut Out<'_>) {
+    for (idx, panel) in panels.chunks_exact(x.len() * PANEL).enumerate() {
+        // Even and odd positions by themselves: else each sum would wait for the one before.
+        let mut sums = [[0.0; PANEL]; 2];
+        let (pairs, last) = panel.as_chunks::<{ 2 * PANEL }>();
+        let (x_pairs, x_last) = x.as_chunks::<2>();
+        for (weights, x) in pairs.iter().zip(x_pairs) {
+            for half in 0..2 {
+                for (sum, weight) in sums[half].iter_mut().zip(&weights[half * PANEL..]) {
+                    *sum = A::mul_add(x[half], *weight, *sum);
+                }
+            }
+        }
+        for (weights, x) in last.as_chunks::<PANEL>().0.iter().zip(x_last) {
+            for (sum, weight) in sums[0].iter_mut().zip(weights) {
+                *sum = A::mul_add(*x, *weight, *sum);
+            }
+        }
+        let mut total = [0.0; PANEL];
+        for (total, (even, odd)) in total.iter_mut().zip(sums[0].iter().zip(&sums[1])) {
+            *total = even + odd;
+        }
+        y.take(row, idx, &total);
+    }
+}
