@@ -69,6 +69,23 @@ pub fn spawn_named<T: Send + 'static>(
     Ok(Thread { name, handle, ended })
 }
 
+/// Does two things at once: the first here, the second on a thread of its own, or here as well where none can be had.
+/// Starting one takes some 50 µs.
+pub fn both(here: impl FnOnce(), there: impl FnOnce() + Send) {
+    let there = Mutex::new(Some(there)); // contended by nobody: taken by whoever runs it
+    let run = || {
+        let there = there.lock().take();
+        if let Some(there) = there {
+            there();
+        }
+    };
+    std::thread::scope(|scope| {
+        let _or_here = std::thread::Builder::new().name("both".to_owned()).spawn_scoped(scope, run);
+        here();
+    });
+    run();
+}
+
 impl<T> Thread<T> {
     /// Whether the thread has ended.
     pub fn is_finished(&self) -> bool {

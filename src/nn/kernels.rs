@@ -132,6 +132,9 @@ kernels! {
     /// The same with a matrix in 8 bits.
     fn quantised_times_rows = quantised::multiply, quantised::multiply_avx2;
         (matrix: &quantised::Quantised, x: &Activations, y: &mut panels::Out<'_>);
+    /// Brings a matrix to 8 bits.
+    fn pack_quantised = quantised::pack, quantised::pack;
+        (weight: &[f32], matrix: &mut quantised::Quantised);
     /// Brings rows to 8 bits.
     fn quantise_rows = quantised::quantise, quantised::quantise;
         (x: &panels::Rows<'_>, activations: &mut Activations);

@@ -10,9 +10,8 @@ use symphonia::core::formats::{FormatOptions, TrackType};
 use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 
-/// The longest that is read of a recording, in seconds: a voice prompt uses 30 s at most, and a pause or two may be cut
-/// out of it before.
-const MAX_SECS: usize = 600;
+/// What is read of a recording at most: ten minutes at 48 kHz, where a voice takes half a minute.
+const MAX_SAMPLES: usize = 600 * 48_000;
 
 /// Rates that recordings have.
 const RATES_HZ: std::ops::RangeInclusive<u32> = 4_000..=384_000;
@@ -55,7 +54,7 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Reads a recording, at most ten minutes of it.
+    /// Reads a recording, or as much of it as a voice can want.
     ///
     /// # Errors
     /// Where it cannot be read, is of another kind, or has nothing in it.
@@ -129,8 +128,8 @@ fn decode(stream: MediaSourceStream<'static>, hint: &Hint) -> Result<Recording, 
         audio.copy_to_slice_interleaved(&mut interleaved);
         let mean = |frame: &[f32]| frame.iter().sum::<f32>() / n_channels as f32;
         recording.samples.extend(interleaved.chunks_exact(n_channels).map(mean));
-        if recording.samples.len() >= MAX_SECS * rate_hz as usize {
-            recording.samples.truncate(MAX_SECS * rate_hz as usize);
+        if recording.samples.len() >= MAX_SAMPLES {
+            recording.samples.truncate(MAX_SAMPLES);
             break;
         }
     }

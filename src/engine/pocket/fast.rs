@@ -20,7 +20,7 @@ use super::noise::Noise;
 use super::tokenizer::Tokenizer;
 use super::voice::VoiceState;
 use crate::nn::kernels::Processor;
-use crate::nn::kernels::matrix::Precision;
+use crate::nn::kernels::matrix::{Precision, Threads};
 use crate::threads::spawn_named;
 use crate::weights::Checkpoint;
 
@@ -107,7 +107,16 @@ impl Model for FastModel {
         ending: Ending,
         noise: Noise,
     ) -> Result<Box<dyn Chunk + 'm>, StreamError> {
-        let mut state = self.flow_lm.begin(voice, ids.len() + ending.max_frames());
+        voice.check(&self.config.flow_lm.transformer)?;
+        if ids.iter().any(|id| *id as usize >= self.config.flow_lm.n_bins) {
+            return Err(StreamError::UnknownToken);
+        }
+        // The text is run before the codec has anything to do.
+        let threads = match self.codec {
+            Codec::Inline => Threads::One,
+            Codec::Threaded => Threads::Two,
+        };
+        let mut state = self.flow_lm.begin(voice, ids.len() + ending.max_frames(), threads);
         let decoder = match self.codec {
             Codec::Inline => {
                 let (decoder, state) = (Arc::clone(&self.decoder), self.decoder.state());

@@ -58,6 +58,9 @@ pub enum StreamError {
     /// The voice does not fit.
     #[error(transparent)]
     Voice(#[from] VoiceStateError),
+    /// The tokenizer has tokens that the model does not have.
+    #[error("the tokenizer belongs to another model: it gave a token that the model does not have")]
+    UnknownToken,
     /// The device failed.
     #[error("the model failed: {0}")]
     Tensor(#[from] candle_core::Error),

@@ -195,7 +195,7 @@ fn punctuated(mut text: String) -> String {
 
 /// The tokens of these marks. The first token is the sign for the start of a word.
 fn boundary(tokenizer: &Tokenizer, marks: &str) -> Result<Vec<u32>, TokenizerError> {
-    Ok(tokenizer.encode(marks)?.split_off(1))
+    Ok(tokenizer.encode(marks)?.into_iter().skip(1).collect())
 }
 
 /// Whether a point between two digits is a boundary.

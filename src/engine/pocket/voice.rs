@@ -111,6 +111,21 @@ impl VoiceState {
         Ok(Self { n_positions: n_positions.unwrap_or(0), layers })
     }
 
+    /// Sees to it that this is a voice for such a transformer.
+    ///
+    /// # Errors
+    /// Where it was made for another model.
+    pub fn check(&self, config: &TransformerConfig) -> Result<(), VoiceStateError> {
+        let n_values = self.n_positions * config.d_kv();
+        let fits =
+            |layer: &VoiceLayer| layer.keys.len() == n_values && layer.values.len() == n_values;
+        if self.layers.len() == config.n_layers && self.layers.iter().all(fits) {
+            return Ok(());
+        }
+        let reason = format!("it has {} layers of other sizes", self.layers.len());
+        Err(VoiceStateError::OtherModel { path: "in memory".to_owned(), reason })
+    }
+
     /// The bytes of the file that [`VoiceState::read`] reads.
     ///
     /// # Errors

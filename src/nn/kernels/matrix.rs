@@ -3,6 +3,7 @@
 use super::panels::{self, Out, Rows};
 use super::quantised::{self, Activations, Quantised};
 use super::{Processor, panels_times_rows, quantise_rows, quantised_times_rows};
+use crate::threads::both;
 
 /// How weights are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +29,45 @@ enum Kind {
     Quantised(Quantised),
 }
 
+/// So many rows are worth a second thread.
+const ROWS_FOR_TWO: usize = 8;
+
+/// How many threads a product of many rows may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Threads {
+    /// The caller's.
+    #[default]
+    One,
+    /// A second one besides.
+    Two,
+}
+
+impl Threads {
+    /// Where to cut so many rows in two; `None` where that is not worth it.
+    pub(super) fn cut(self, n_rows: usize) -> Option<usize> {
+        (self == Self::Two && n_rows >= ROWS_FOR_TWO).then_some(n_rows / 2)
+    }
+}
+
 /// Room that products need.
 #[derive(Debug, Clone, Default)]
-pub struct Scratch(Activations);
+pub struct Scratch {
+    here: Activations,
+    there: Activations,
+    threads: Threads,
+}
+
+impl Scratch {
+    /// Room for as many threads.
+    pub fn new(threads: Threads) -> Self {
+        Self { threads, ..Self::default() }
+    }
+
+    /// How many threads there may be.
+    pub fn threads(&self) -> Threads {
+        self.threads
+    }
+}
 
 impl Matrix {
     /// A matrix, `[n_out, n_in]`.
@@ -47,7 +84,7 @@ impl Matrix {
         assert_eq!(weight.len(), n_out * n_in, "a matrix of other sizes");
         let kind = match precision {
             Precision::EightBits if quantised::fits(n_in) => {
-                Kind::Quantised(Quantised::new(weight, n_out, n_in))
+                Kind::Quantised(Quantised::new(weight, n_out, n_in, processor))
             }
             Precision::EightBits | Precision::Full => {
                 Kind::Panels(panels::pack(weight, n_out, n_in))
@@ -79,14 +116,33 @@ impl Matrix {
 
     /// `y = x W^T + bias`; `x` is `[n_rows, n_in]`, `y` `[n_rows, n_out]`.
     pub fn apply(&self, x: &[f32], y: &mut [f32], bias: Option<&[f32]>, scratch: &mut Scratch) {
-        let x = Rows::new(x, x.len() / self.n_in, self.n_in, self.n_in);
-        self.product(&x, &mut Out::replacing(y, self.n_out, bias), scratch);
+        self.whole(x, y, scratch, |y| Out::replacing(y, self.n_out, bias));
     }
 
     /// `y += x W^T + bias`
     pub fn add(&self, x: &[f32], y: &mut [f32], bias: Option<&[f32]>, scratch: &mut Scratch) {
-        let x = Rows::new(x, x.len() / self.n_in, self.n_in, self.n_in);
-        self.product(&x, &mut Out::adding(y, self.n_out, bias), scratch);
+        self.whole(x, y, scratch, |y| Out::adding(y, self.n_out, bias));
+    }
+
+    fn whole<'a>(
+        &self,
+        x: &[f32],
+        y: &'a mut [f32],
+        scratch: &mut Scratch,
+        out: impl Fn(&'a mut [f32]) -> Out<'a>,
+    ) {
+        let rows = |x| Rows::new(x, x.len() / self.n_in, self.n_in, self.n_in);
+        let Scratch { here, there, threads } = scratch;
+        let Some(cut) = threads.cut(x.len() / self.n_in) else {
+            return self.product(&rows(x), &mut out(y), here);
+        };
+        let (first_x, second_x) = x.split_at(cut * self.n_in);
+        let (first_y, second_y) = y.split_at_mut(cut * self.n_out);
+        let (mut first_y, mut second_y) = (out(first_y), out(second_y));
+        both(
+            || self.product(&rows(first_x), &mut first_y, here),
+            || self.product(&rows(second_x), &mut second_y, there),
+        );
     }
 
     /// As [`Matrix::apply`], for rows that begin `stride` values after each other and may overlap.
@@ -100,15 +156,15 @@ impl Matrix {
         scratch: &mut Scratch,
     ) {
         let x = Rows::new(x, n_rows, self.n_in, stride);
-        self.product(&x, &mut Out::replacing(y, self.n_out, bias), scratch);
+        self.product(&x, &mut Out::replacing(y, self.n_out, bias), &mut scratch.here);
     }
 
-    fn product(&self, x: &Rows<'_>, y: &mut Out<'_>, scratch: &mut Scratch) {
+    fn product(&self, x: &Rows<'_>, y: &mut Out<'_>, activations: &mut Activations) {
         match &self.kind {
             Kind::Panels(values) => panels_times_rows(self.processor, values, x, y),
             Kind::Quantised(matrix) => {
-                quantise_rows(self.processor, x, &mut scratch.0);
-                quantised_times_rows(self.processor, matrix, &scratch.0, y);
+                quantise_rows(self.processor, x, activations);
+                quantised_times_rows(self.processor, matrix, activations, y);
             }
         }
     }
@@ -183,6 +239,24 @@ mod tests {
         for (idx, (y, expected)) in y.iter().zip(&expected).enumerate() {
             let off = (y - bias[idx % n_out] - expected).abs();
             assert!(off < tolerance, "{processor:?} {precision:?} {n_out}x{n_in} {n_rows}: {off}");
+        }
+    }
+
+    #[test]
+    fn two_threads_make_the_same_of_many_rows() {
+        let (n_out, n_in, n_rows) = (48, 64, 31);
+        let (weight, x) = (noise(n_out * n_in, 6), noise(n_rows * n_in, 7));
+        for precision in [Precision::Full, Precision::EightBits] {
+            let processor = Processor::of_this_machine();
+            let matrix = Matrix::new(&weight, n_out, n_in, precision, processor);
+            let [one, two] = [Threads::One, Threads::Two].map(|threads| {
+                let mut y = vec![1.0; n_rows * n_out];
+                matrix.add(&x, &mut y, None, &mut Scratch::new(threads));
+                y
+            });
+            for (one, two) in one.iter().zip(&two) {
+                assert!((one - two).abs() < 1e-5, "{one}, {two}");
+            }
         }
     }
 

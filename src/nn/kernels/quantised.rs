@@ -7,6 +7,7 @@
 use half::f16;
 
 use super::panels::{Out, PANEL, Rows};
+use super::{Processor, pack_quantised};
 
 /// Values that share a scale.
 pub(super) const BLOCK: usize = 32;
@@ -21,6 +22,9 @@ const TILE: usize = PANEL * BLOCK;
 
 /// What makes a signed byte of an unsigned one.
 const OFFSET: i32 = 128;
+
+/// Adding and taking away this number rounds to the next whole one.
+const ROUNDER: f32 = 12_582_912.0;
 
 /// A zero as it is stored.
 const ZERO: u8 = 128;
@@ -37,8 +41,8 @@ pub(crate) struct Quantised {
 /// Rows in 8 bits.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Activations {
-    /// `[n_rows, n_in / 32]`
-    blocks: Vec<[i8; BLOCK]>,
+    /// `[n_rows, n_in / 32]`, four bytes in one number, as they lie in memory.
+    blocks: Vec<[i32; QUADS]>,
     scales: Vec<f32>,
     n_rows: usize,
 }
@@ -50,38 +54,55 @@ pub(super) fn fits(n_in: usize) -> bool {
 
 impl Quantised {
     /// Brings a matrix, `[n_out, n_in]`, to 8 bits.
-    pub(super) fn new(weight: &[f32], n_out: usize, n_in: usize) -> Self {
+    pub(super) fn new(weight: &[f32], n_out: usize, n_in: usize, processor: Processor) -> Self {
         let (n_panels, n_blocks) = (n_out.div_ceil(PANEL), n_in / BLOCK);
-        let mut tiles = vec![ZERO; n_panels * n_blocks * TILE];
-        let mut scales = vec![[f16::ZERO; PANEL]; n_panels * n_blocks];
-        for (out, row) in weight.chunks_exact(n_in).enumerate() {
-            for (block, values) in row.as_chunks::<BLOCK>().0.iter().enumerate() {
-                let at = out / PANEL * n_blocks + block;
-                let largest = values.iter().fold(0.0_f32, |largest, it| largest.max(it.abs()));
-                // The scale as it is stored, so that rounding it is not one more error.
-                let scale = f16::from_f32(largest / 127.0);
-                scales[at][out % PANEL] = scale;
-                let factor = if scale.to_f32() > 0.0 { 1.0 / scale.to_f32() } else { 0.0 };
-                let tile = &mut tiles[at * TILE..(at + 1) * TILE];
-                for (k, value) in values.iter().enumerate() {
-                    let place = (k / QUAD * PANEL + out % PANEL) * QUAD + k % QUAD;
-                    #[expect(
-                        clippy::cast_possible_truncation,
-                        clippy::cast_sign_loss,
-                        reason = "1 to 255"
-                    )]
-                    let byte =
-                        ((value * factor).round().clamp(-127.0, 127.0) as i32 + OFFSET) as u8;
-                    tile[place] = byte;
-                }
-            }
-        }
-        Self { tiles, scales, n_blocks }
+        let mut matrix = Self {
+            tiles: vec![ZERO; n_panels * n_blocks * TILE],
+            scales: vec![[f16::ZERO; PANEL]; n_panels * n_blocks],
+            n_blocks,
+        };
+        pack_quantised(processor, weight, &mut matrix);
+        matrix
     }
 
     /// Bytes that it takes.
     pub(super) fn n_bytes(&self) -> usize {
         self.tiles.len() + 2 * PANEL * self.scales.len()
+    }
+}
+
+/// Brings the rows of a matrix to 8 bits and puts them into their tiles.
+#[inline(always)]
+pub(super) fn pack(weight: &[f32], matrix: &mut Quantised) {
+    let n_in = matrix.n_blocks * BLOCK;
+    let tiles = matrix.tiles.as_chunks_mut::<TILE>().0.chunks_exact_mut(matrix.n_blocks);
+    let scales = matrix.scales.chunks_exact_mut(matrix.n_blocks);
+    for (rows, (tiles, scales)) in weight.chunks(PANEL * n_in).zip(tiles.zip(scales)) {
+        for (out, row) in rows.chunks_exact(n_in).enumerate() {
+            let blocks = row.as_chunks::<BLOCK>().0.iter();
+            for ((values, tile), scales) in blocks.zip(tiles.iter_mut()).zip(scales.iter_mut()) {
+                let largest = values.iter().fold(0.0_f32, |largest, it| largest.max(it.abs()));
+                // The scale as it is stored, so that rounding it is not one more error.
+                let scale = f16::from_f32(largest / 127.0);
+                scales[out] = scale;
+                let scale = scale.to_f32();
+                let factor = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+                let mut bytes = [ZERO; BLOCK];
+                for (byte, value) in bytes.iter_mut().zip(values) {
+                    let rounded = ((value * factor).clamp(-127.0, 127.0) + ROUNDER) - ROUNDER;
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        clippy::cast_sign_loss,
+                        reason = "1 to 255"
+                    )]
+                    let unsigned = (rounded as i32 + OFFSET) as u8;
+                    *byte = unsigned;
+                }
+                for (quad, bytes) in bytes.as_chunks::<QUAD>().0.iter().enumerate() {
+                    tile.as_chunks_mut::<QUAD>().0[quad * PANEL + out] = *bytes;
+                }
+            }
+        }
     }
 }
 
@@ -95,15 +116,13 @@ pub(super) fn quantise(x: &Rows<'_>, activations: &mut Activations) {
         for values in x.row(row).as_chunks::<BLOCK>().0 {
             let largest = values.iter().fold(0.0_f32, |largest, it| largest.max(it.abs()));
             let factor = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-            let mut block = [0; BLOCK];
+            let mut block = [0_i8; BLOCK];
             for (byte, value) in block.iter_mut().zip(values) {
-                // Adding and taking away this number rounds to the next whole one.
-                const ROUNDER: f32 = 12_582_912.0;
                 #[expect(clippy::cast_possible_truncation, reason = "-127 to 127")]
                 let rounded = ((value * factor + ROUNDER) - ROUNDER) as i32 as i8;
                 *byte = rounded;
             }
-            activations.blocks.push(block);
+            activations.blocks.push(bytemuck::cast(block));
             activations.scales.push(largest / 127.0);
         }
     }
@@ -123,12 +142,11 @@ pub(super) fn multiply(matrix: &Quantised, x: &Activations, y: &mut Out<'_>) {
                 tiles.as_chunks::<TILE>().0.iter().zip(scales).zip(blocks).zip(x_scales)
             {
                 let mut whole = [0_i32; PANEL];
-                for (quad, x) in
-                    tile.as_chunks::<{ PANEL * QUAD }>().0.iter().zip(block.as_chunks::<QUAD>().0)
-                {
+                for (quad, four) in tile.as_chunks::<{ PANEL * QUAD }>().0.iter().zip(block) {
+                    let x: [i8; QUAD] = bytemuck::cast(*four);
                     for (sum, weights) in whole.iter_mut().zip(quad.as_chunks::<QUAD>().0) {
                         for (weight, x) in weights.iter().zip(x) {
-                            *sum += (i32::from(*weight) - OFFSET) * i32::from(*x);
+                            *sum += (i32::from(*weight) - OFFSET) * i32::from(x);
                         }
                     }
                 }
@@ -157,7 +175,7 @@ mod by_hand {
         _mm256_sign_epi8, _mm256_xor_si256,
     };
 
-    use super::{Activations, BLOCK, Out, PANEL, QUAD, QUADS, Quantised, TILE};
+    use super::{Activations, Out, PANEL, QUAD, QUADS, Quantised, TILE};
 
     /// Outputs in one register.
     const HALF: usize = PANEL / 2;
@@ -198,17 +216,24 @@ mod by_hand {
         let begin = panel * n_blocks;
         let tiles = &matrix.tiles[begin * TILE..(begin + n_blocks) * TILE];
         let scales = &matrix.scales[begin..begin + n_blocks];
-        let blocks: [&[[i8; BLOCK]]; R] =
-            std::array::from_fn(|r| &x.blocks[(first + r) * n_blocks..(first + r + 1) * n_blocks]);
-        let x_scales: [&[f32]; R] =
-            std::array::from_fn(|r| &x.scales[(first + r) * n_blocks..(first + r + 1) * n_blocks]);
+        let part = |r: usize| (first + r) * n_blocks..(first + r + 1) * n_blocks;
+        let mut blocks: [&[[i32; QUADS]]; R] = [&[]; R];
+        let mut x_scales: [&[f32]; R] = [&[]; R];
+        for r in 0..R {
+            blocks[r] = &x.blocks[part(r)];
+            x_scales[r] = &x.scales[part(r)];
+        }
         let mut sums = [[_mm256_setzero_ps(); 2]; R];
         for (idx, (tile, scales)) in tiles.as_chunks::<TILE>().0.iter().zip(scales).enumerate() {
             if R == 1 {
                 prefetch(&matrix.tiles, (begin + idx) * TILE + AHEAD_BYTES);
             }
+            let mut values = [&blocks[0][idx]; R];
+            for r in 1..R {
+                values[r] = &blocks[r][idx];
+            }
             for half in 0..2 {
-                let whole = block::<R>(tile, half, std::array::from_fn(|r| &blocks[r][idx]));
+                let whole = block::<R>(tile, half, &values);
                 let bytes: &[u8; 32] = bytemuck::cast_ref(scales_bits(scales));
                 let eight: __m128i =
                     bytemuck::pod_read_unaligned(&bytes[half * 16..half * 16 + 16]);
@@ -233,7 +258,11 @@ mod by_hand {
     /// Whole products of one block with one half of a panel.
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
-    fn block<const R: usize>(tile: &[u8; TILE], half: usize, x: [&[i8; BLOCK]; R]) -> [__m256i; R] {
+    fn block<const R: usize>(
+        tile: &[u8; TILE],
+        half: usize,
+        values: &[&[i32; QUADS]; R],
+    ) -> [__m256i; R] {
         let (sign_bit, ones) = (_mm256_set1_epi8(-128), _mm256_set1_epi16(1));
         let mut sums = [_mm256_setzero_si256(); R];
         for quad in 0..QUADS {
@@ -241,13 +270,10 @@ mod by_hand {
             let weights: __m256i = bytemuck::pod_read_unaligned(&tile[at..at + HALF * QUAD]);
             let weights = _mm256_xor_si256(weights, sign_bit);
             for r in 0..R {
-                let four: i32 = bytemuck::pod_read_unaligned(bytemuck::cast_slice(
-                    &x[r][quad * QUAD..quad * QUAD + QUAD],
-                ));
-                let four = _mm256_set1_epi32(four);
+                let four = _mm256_set1_epi32(values[r][quad]);
+                let unsigned = _mm256_abs_epi8(four);
                 // The one factor has to be unsigned: the other one takes its sign. Two products of 127 fit into 16 bits.
-                let pairs =
-                    _mm256_maddubs_epi16(_mm256_abs_epi8(four), _mm256_sign_epi8(weights, four));
+                let pairs = _mm256_maddubs_epi16(unsigned, _mm256_sign_epi8(weights, four));
                 sums[r] = _mm256_add_epi32(sums[r], _mm256_madd_epi16(pairs, ones));
             }
         }

@@ -3,9 +3,10 @@
 //! Letters: T new positions, D width, H heads, G key and value heads, E width of a head.
 
 use super::attention::Heads;
-use super::matrix::{Matrix, Precision, Scratch};
+use super::matrix::{Matrix, Precision, Scratch, Threads};
 use super::{Processor, attend, gelu, layer_norm};
 use crate::nn::transformer::{LayerScale, TransformerConfig};
+use crate::threads::both;
 use crate::weights::{Scope, WeightsError};
 
 /// Of the norms.
@@ -115,10 +116,11 @@ impl SliceTransformer {
     }
 
     /// A state with room for so many positions, or for a window and as many new ones.
-    pub fn state(&self, n_positions: usize) -> SliceState {
+    pub fn state(&self, n_positions: usize, threads: Threads) -> SliceState {
         let n_values = self.config.d_kv() * n_positions;
         let layers = vec![(vec![0.0; n_values], vec![0.0; n_values]); self.layers.len()];
-        SliceState { layers, capacity: n_positions, n_cached: 0, offset: 0, room: Room::default() }
+        let room = Room { scratch: Scratch::new(threads), ..Room::default() };
+        SliceState { layers, capacity: n_positions, n_cached: 0, offset: 0, room }
     }
 
     /// Puts positions in front of all others: for each layer keys and values, `[T, G, E]`.
@@ -165,7 +167,7 @@ impl SliceTransformer {
         room.projected.resize(n_new * n_projected, 0.0);
         room.attended.resize(n_new * config.d_attention(), 0.0);
         room.hidden.resize(n_new * config.d_ff, 0.0);
-        room.scores.resize(*n_cached + n_new, 0.0);
+        room.scores.resize(2 * (*n_cached + n_new), 0.0);
         room.angles.clear();
         room.angles.extend((*offset..*offset + n_new).flat_map(|position| {
             self.turns.iter().map(move |turn| (position as f32 * turn).sin_cos())
@@ -182,18 +184,31 @@ impl SliceTransformer {
                 self.store(keys, &turned[config.d_attention()..], 0, slot, *capacity);
                 self.store(values, new_values, 0, slot, *capacity);
             }
-            for (idx, out) in room.attended.chunks_exact_mut(config.d_attention()).enumerate() {
-                let end = *n_cached + idx + 1;
-                let first = config.window.map_or(0, |window| end.saturating_sub(window));
-                let heads = Heads {
-                    n_heads: config.n_heads,
-                    n_kv_heads: config.n_kv_heads,
-                    head_dim: config.head_dim,
-                    capacity: *capacity,
-                    seen: (first, end),
-                };
-                let queries = &room.projected[idx * n_projected..][..config.d_attention()];
-                attend(self.processor, &heads, queries, keys, values, &mut room.scores, out);
+            let heads = |first: usize, end: usize| Heads {
+                n_heads: config.n_heads,
+                n_kv_heads: config.n_kv_heads,
+                head_dim: config.head_dim,
+                capacity: *capacity,
+                seen: (first, end),
+            };
+            let d_attention = config.d_attention();
+            let (projected, n_before) = (&room.projected, *n_cached);
+            let (keys, values) = (&keys[..], &values[..]);
+            let attend_rows = |first_row: usize, out: &mut [f32], scores: &mut [f32]| {
+                for (idx, out) in (first_row..).zip(out.chunks_exact_mut(d_attention)) {
+                    let end = n_before + idx + 1;
+                    let first = config.window.map_or(0, |window| end.saturating_sub(window));
+                    let queries = &projected[idx * n_projected..][..d_attention];
+                    attend(self.processor, &heads(first, end), queries, keys, values, scores, out);
+                }
+            };
+            let (scores, more_scores) = room.scores.split_at_mut(n_before + n_new);
+            match room.scratch.threads().cut(n_new) {
+                None => attend_rows(0, &mut room.attended, scores),
+                Some(cut) => {
+                    let (here, there) = room.attended.split_at_mut(cut * d_attention);
+                    both(|| attend_rows(0, here, scores), || attend_rows(cut, there, more_scores));
+                }
             }
             layer.out_proj.add(&room.attended, x, None, &mut room.scratch);
             layer.norm2.apply(self.processor, x, &mut room.normed, EPS);

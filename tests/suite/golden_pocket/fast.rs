@@ -7,7 +7,7 @@ use speakerd::engine::pocket::model::Model;
 use speakerd::engine::pocket::noise::Noise;
 use speakerd::engine::pocket::voice::{VoiceLayer, VoiceState};
 use speakerd::nn::kernels::Processor;
-use speakerd::nn::kernels::matrix::Precision;
+use speakerd::nn::kernels::matrix::{Precision, Threads};
 
 use super::{FORCED, Golden, MORE_THAN_NUDGED, largest_difference};
 
@@ -21,7 +21,7 @@ fn forced(golden: &Golden, model: &FastModel) -> [Vec<f32>; 3] {
     let [voice, _] = golden.voices();
     let (lm, inputs) = (model.flow_lm(), golden.floats("forced.inputs"));
     let width = model.config.mimi.latent_dim;
-    let mut state = lm.begin(&voice, 100);
+    let mut state = lm.begin(&voice, 100, Threads::Two);
     lm.prefill(&golden.ids("forced.ids"), &mut state);
     let [mut hidden, mut logits, mut latents] = [vec![], vec![], vec![]];
     let mut latent: Option<&[f32]> = None;
@@ -132,7 +132,7 @@ fn eight_bits_of_a_large_model_keep_its_latents() {
         });
         let voice = VoiceState { n_positions: 50, layers: layers.collect() };
         let ids = model.tokenizer.encode("The quick brown fox jumps over the lazy dog.").unwrap();
-        let mut state = lm.begin(&voice, 100);
+        let mut state = lm.begin(&voice, 100, Threads::Two);
         lm.prefill(&ids, &mut state);
         let width = model.config.mimi.latent_dim;
         let (mut latents, mut input) = (Vec::new(), None::<Vec<f32>>);

@@ -5,7 +5,7 @@
 //! where they belong.
 
 use super::super::config::{MimiConfig, SeaNetConfig};
-use crate::nn::kernels::matrix::{Matrix, Precision, Scratch};
+use crate::nn::kernels::matrix::{Matrix, Precision, Scratch, Threads};
 use crate::nn::kernels::transformer::{SliceState, SliceTransformer};
 use crate::nn::kernels::{Processor, elu};
 use crate::nn::transformer::LayerScale;
@@ -219,7 +219,9 @@ impl FastDecoder {
         let n_convs = 2 + self.stages.iter().map(|it| 1 + it.residuals.len()).sum::<usize>();
         FastDecoderState {
             before: vec![0.0; self.dim],
-            transformer: self.transformer.state(self.window + FRAMES_OF_ROOM * self.steps),
+            transformer: self
+                .transformer
+                .state(self.window + FRAMES_OF_ROOM * self.steps, Threads::One),
             inputs: vec![Input::default(); n_convs],
             projected: Vec::new(),
             x: Vec::new(),

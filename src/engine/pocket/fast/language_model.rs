@@ -7,7 +7,7 @@ use super::super::flow_net::TimeEmbed;
 use super::super::model::DECODE_STEPS;
 use super::super::voice::VoiceState;
 use crate::nn::LoadError;
-use crate::nn::kernels::matrix::{Matrix, Precision, Scratch};
+use crate::nn::kernels::matrix::{Matrix, Precision, Scratch, Threads};
 use crate::nn::kernels::transformer::{Norm, SliceState, SliceTransformer};
 use crate::nn::kernels::{Processor, layer_norm, silu};
 use crate::nn::transformer::LayerScale;
@@ -137,8 +137,8 @@ impl FastFlowLm {
     }
 
     /// A state after a voice, with room for `n_more` positions.
-    pub fn begin(&self, voice: &VoiceState, n_more: usize) -> LanguageState {
-        let mut positions = self.transformer.state(voice.n_positions + n_more);
+    pub fn begin(&self, voice: &VoiceState, n_more: usize, threads: Threads) -> LanguageState {
+        let mut positions = self.transformer.state(voice.n_positions + n_more, threads);
         let layers = voice.layers.iter().map(|layer| (&layer.keys[..], &layer.values[..]));
         self.transformer.remember(&mut positions, voice.n_positions, layers);
         LanguageState {
