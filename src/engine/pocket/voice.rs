@@ -1,7 +1,7 @@
 //! A voice as the language model remembers it: the keys and values of its positions, ready to be spoken after.
 //!
 //! Only valid for the weights that made it. The file is the one that the reference exports: for each layer
-//! `transformer.layers.N.self_attn/cache` [2, 1, T, G, E], 0 keys, 1 values, and `…/offset` [1].
+//! `transformer.layers.N.self_attn/cache` `[2, 1, T, G, E]`, 0 keys, 1 values, and `…/offset` `[1]`.
 //! Letters: T positions, G key and value heads, E width of a head.
 
 use std::path::Path;
