@@ -18,12 +18,12 @@ use crate::engine::pocket::voice::VoiceState;
 use crate::nn::kernels::Processor;
 use crate::nn::kernels::matrix::Precision;
 use crate::paths::Paths;
-use crate::text::dictionary::Dictionary;
+use crate::text::dictionary::DictionaryFile;
 use crate::text::{Piece, Reading, Speaking, prepare};
 use crate::voice::recording::Recording;
 
-/// The longest text that is read: some eight hours of speech.
-const MAX_TEXT_BYTES: u64 = 1 << 19;
+/// The longest text: more than an hour of speech, all of which is in memory until it is written.
+const MAX_TEXT_BYTES: u64 = 1 << 16;
 
 /// What is used of a recording, as the reference does.
 const MAX_PROMPT_SECS: f64 = 30.0;
@@ -61,12 +61,12 @@ pub fn run(arguments: &Synth, paths: &Paths) -> anyhow::Result<()> {
 }
 
 fn text_of(argument: &str) -> anyhow::Result<String> {
-    if argument != "-" {
-        return Ok(argument.to_owned());
+    let mut text = argument.as_bytes().to_vec();
+    if argument == "-" {
+        text.clear();
+        let mut input = std::io::stdin().lock().take(MAX_TEXT_BYTES + 1);
+        input.read_to_end(&mut text).context("cannot read the text from standard input")?;
     }
-    let mut text = Vec::new();
-    let mut input = std::io::stdin().lock().take(MAX_TEXT_BYTES + 1);
-    input.read_to_end(&mut text).context("cannot read the text from standard input")?;
     if text.len() as u64 > MAX_TEXT_BYTES {
         bail!("the text has more than {MAX_TEXT_BYTES} bytes; cut it into several");
     }
@@ -78,8 +78,13 @@ fn pieces_of(text: &str, paths: &Paths) -> anyhow::Result<Vec<Piece>> {
     let config = Config::load(None, paths, super::environment())?;
     let reading: Reading = config.text.reading;
     let speaking = Speaking { voice: "", language: "en" };
-    let (dictionary, max_chars) = (Dictionary::default(), config.text.max_piece_chars);
-    Ok(prepare(text, reading, speaking, &dictionary, max_chars, |_, _| {}).pieces)
+    let mut dictionary = DictionaryFile::new(config.text.dictionary.clone());
+    dictionary.look(clock::now());
+    if let Some(problem) = dictionary.problem() {
+        bail!("{problem}");
+    }
+    let max_chars = config.text.max_piece_chars;
+    Ok(prepare(text, reading, speaking, dictionary.current(), max_chars, |_, _| {}).pieces)
 }
 
 /// How weights are kept.

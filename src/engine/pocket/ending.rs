@@ -70,9 +70,4 @@ impl Ending {
     pub fn is_exhausted(&self) -> bool {
         self.step >= self.max_frames
     }
-
-    /// Whether the model meant the end.
-    pub fn has_ended(&self) -> bool {
-        self.eos_step.is_some()
-    }
 }

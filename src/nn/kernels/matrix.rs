@@ -106,14 +106,6 @@ impl Matrix {
         self.n_out
     }
 
-    /// Bytes that it takes.
-    pub fn n_bytes(&self) -> usize {
-        match &self.kind {
-            Kind::Panels(values) => 4 * values.len(),
-            Kind::Quantised(matrix) => matrix.n_bytes(),
-        }
-    }
-
     /// `y = x W^T + bias`; `x` is `[n_rows, n_in]`, `y` `[n_rows, n_out]`.
     pub fn apply(&self, x: &[f32], y: &mut [f32], bias: Option<&[f32]>, scratch: &mut Scratch) {
         self.whole(x, y, scratch, |y| Out::replacing(y, self.n_out, bias));

@@ -64,11 +64,6 @@ impl Quantised {
         pack_quantised(processor, weight, &mut matrix);
         matrix
     }
-
-    /// Bytes that it takes.
-    pub(super) fn n_bytes(&self) -> usize {
-        self.tiles.len() + 2 * PANEL * self.scales.len()
-    }
 }
 
 /// Brings the rows of a matrix to 8 bits and puts them into their tiles.

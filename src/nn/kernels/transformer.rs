@@ -79,18 +79,6 @@ struct Room {
     scratch: Scratch,
 }
 
-impl SliceState {
-    /// How many positions there were.
-    pub fn offset(&self) -> usize {
-        self.offset
-    }
-
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        (self.n_cached, self.offset) = (0, 0);
-    }
-}
-
 impl SliceTransformer {
     /// Loads the layers under `layers`.
     ///

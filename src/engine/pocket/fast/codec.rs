@@ -125,10 +125,6 @@ impl Input {
         let end = self.rows.len();
         self.rows.copy_within(end - n_past.., 0);
     }
-
-    fn clear(&mut self) {
-        self.rows.fill(0.0);
-    }
 }
 
 /// A step up in rate, and the residual blocks behind it.
@@ -229,13 +225,6 @@ impl FastDecoder {
             z: Vec::new(),
             scratch: Scratch::default(),
         }
-    }
-
-    /// Takes a state back to the beginning of a chunk.
-    pub fn restart(&self, state: &mut FastDecoderState) {
-        state.before.fill(0.0);
-        state.transformer.clear();
-        state.inputs.iter_mut().for_each(Input::clear);
     }
 
     /// Latents, `[F, L]`, to the samples of F codec frames.

@@ -191,11 +191,6 @@ impl FastFlowLm {
         self.flow.sample(&state.hidden, x, &mut state.flow);
     }
 
-    /// How many positions there were.
-    pub fn n_positions(state: &LanguageState) -> usize {
-        state.positions.offset()
-    }
-
     /// A latent as the codec wants it.
     pub fn denormalized(&self, latent: &[f32]) -> Vec<f32> {
         let values = latent.iter().zip(&self.emb_std).zip(&self.emb_mean);
