@@ -13,6 +13,7 @@ pub mod model;
 pub mod noise;
 pub mod prompt;
 pub mod recording;
+pub mod shelf;
 pub mod stream;
 pub mod tokenizer;
 pub mod voice;

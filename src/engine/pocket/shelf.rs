@@ -1,0 +1,139 @@
+//! The models that are installed: a directory for each, below one. Knows no network.
+//!
+//! A model's directory has its `config.yaml`, what that names, and the states of its predefined voices in `voices`.
+
+use std::path::{Path, PathBuf};
+
+use super::files::{HubCache, MissingFiles, ModelFiles};
+
+/// The longest name of a model or a voice.
+pub const MAX_NAME_BYTES: usize = 64;
+
+/// More directories are not looked at.
+const MAX_MODELS: usize = 256;
+
+/// More predefined voices of a model are not listed.
+const MAX_VOICES: usize = 1_024;
+
+/// Where predefined voices are in a model's directory.
+const VOICES: &str = "voices";
+
+/// Whether a name is one that files may have: `a-z`, `0-9`, `_`, `-` and `.`, not at its beginning.
+pub fn is_name(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    (1..=MAX_NAME_BYTES).contains(&name.len())
+        && name.bytes().all(|byte| is_plain(byte) || b"_-.".contains(&byte))
+        && name.bytes().next().is_some_and(is_plain)
+}
+
+/// The directory of the installed models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shelf {
+    dir: PathBuf,
+}
+
+impl Shelf {
+    /// The models below a directory, which need not exist.
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where a model of that name is, or would be; `None` where that is no name.
+    pub fn dir_of(&self, model: &str) -> Option<PathBuf> {
+        is_name(model).then(|| self.dir.join(model))
+    }
+
+    /// The installed models' names, sorted.
+    pub fn installed(&self) -> Vec<String> {
+        let has_config = |name: &String| self.is_installed(name);
+        let mut names: Vec<_> = names_in(&self.dir, MAX_MODELS).filter(has_config).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Whether there is such a model; its files may still be incomplete.
+    pub fn is_installed(&self, model: &str) -> bool {
+        self.dir_of(model).is_some_and(|dir| dir.join("config.yaml").is_file())
+    }
+
+    /// The files of an installed model.
+    ///
+    /// # Errors
+    /// Where it is not there, or not whole.
+    pub fn files(&self, model: &str) -> Result<ModelFiles, MissingFiles> {
+        let dir = self.dir_of(model);
+        let dir = dir.ok_or_else(|| MissingFiles::NoConfig { path: self.dir.join("?") })?;
+        ModelFiles::find(&dir, &HubCache::of_this_user())
+    }
+
+    /// The names of the predefined voices that came with a model, sorted.
+    pub fn predefined(&self, model: &str) -> Vec<String> {
+        let Some(dir) = self.dir_of(model) else { return Vec::new() };
+        let voice = |name: String| name.strip_suffix(".safetensors").map(str::to_owned);
+        let mut voices: Vec<_> = names_in(&dir.join(VOICES), MAX_VOICES)
+            .filter_map(voice)
+            .filter(|name| is_name(name))
+            .collect();
+        voices.sort_unstable();
+        voices
+    }
+
+    /// Where a predefined voice of a model is, or would be; `None` where one of them is no name.
+    pub fn predefined_file(&self, model: &str, voice: &str) -> Option<PathBuf> {
+        let dir = self.dir_of(model)?.join(VOICES);
+        is_name(voice).then(|| dir.join(format!("{voice}.safetensors")))
+    }
+}
+
+/// The first names in a directory; none where it cannot be read.
+fn names_in(dir: &Path, max: usize) -> impl Iterator<Item = String> + use<> {
+    let entries = std::fs::read_dir(dir).ok().into_iter().flatten().flatten().take(max);
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| is_name(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Shelf, is_name};
+
+    #[test]
+    fn names_lead_nowhere_else() {
+        for (name, wanted) in [
+            ("english", true),
+            ("english_2026-10", true),
+            ("a.b", true),
+            ("", false),
+            (".", false),
+            ("..", false),
+            (".a", false),
+            ("-a", false),
+            ("a/b", false),
+            ("A", false),
+            ("ä", false),
+            (&"a".repeat(65), false),
+        ] {
+            assert_eq!(is_name(name), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_model_is_a_directory_with_a_configuration() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(dir.path().join("models"));
+        assert!(shelf.installed().is_empty());
+        std::fs::create_dir_all(dir.path().join("models/german/voices")).unwrap();
+        std::fs::create_dir_all(dir.path().join("models/empty")).unwrap();
+        std::fs::write(dir.path().join("models/german/config.yaml"), "").unwrap();
+        for name in ["juergen.safetensors", "juergen.safetensors.part", ".hidden.safetensors"] {
+            std::fs::write(dir.path().join("models/german/voices").join(name), "").unwrap();
+        }
+        assert_eq!(shelf.installed(), ["german"]);
+        assert_eq!(shelf.predefined("german"), ["juergen"]);
+        assert!(shelf.predefined_file("german", "../x").is_none());
+        assert!(shelf.predefined("../german").is_empty());
+    }
+}
