@@ -2,6 +2,7 @@
 //!
 //! Reference: the package `pocket-tts` 4.0.1; arXiv:2509.06926 and arXiv:2410.00037.
 
+pub mod catalogue;
 pub mod config;
 pub mod ending;
 pub mod fast;

@@ -142,9 +142,17 @@ impl ModelConfig {
         if n_bytes > MAX_BYTES {
             return Err(invalid(format!("it has {n_bytes} bytes")));
         }
-        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        Self::parse(path, &std::fs::read_to_string(path).map_err(unreadable)?)
+    }
+
+    /// The configuration that a text is, which is at that place, or will be.
+    ///
+    /// # Errors
+    /// As [`ModelConfig::read`], for what it says.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ModelConfigError> {
+        let invalid = |reason| ModelConfigError::Invalid { path: path.to_owned(), reason };
         let raw: RawModel =
-            serde_saphyr::from_str(&text).map_err(|error| invalid(error.to_string()))?;
+            serde_saphyr::from_str(text).map_err(|error| invalid(error.to_string()))?;
         Self::from_raw(path, raw).map_err(invalid)
     }
 
