@@ -5,6 +5,8 @@
 pub mod codec;
 pub mod language_model;
 
+mod conv;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
