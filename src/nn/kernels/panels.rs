@@ -8,6 +8,10 @@ pub(super) const PANEL: usize = 16;
 /// Rows of a product that are handled together; what is left over is handled one by one, and by twos.
 const ROWS: usize = 4;
 
+/// Rows for which a panel is read once: they stay in a core's cache beside it, and the matrix comes from further away only
+/// once for all of them.
+const GROUP: usize = 24;
+
 /// Rows that are multiplied: each of `n_in` values, the next one `stride` values further on. They may overlap, as those of a
 /// convolution do.
 #[derive(Debug, Clone, Copy)]
@@ -77,10 +81,13 @@ impl<'a> Out<'a> {
 /// Puts a matrix, `[n_out, n_in]`, into panels: `[n_out / PANEL, n_in, PANEL]`, with zeros where there is no output.
 pub(super) fn pack(weight: &[f32], n_out: usize, n_in: usize) -> Vec<f32> {
     let mut panels = vec![0.0; n_out.div_ceil(PANEL) * n_in * PANEL];
-    for (out, row) in weight.chunks_exact(n_in).enumerate() {
-        let panel = &mut panels[out / PANEL * n_in * PANEL..];
-        for (k, value) in row.iter().enumerate() {
-            panel[k * PANEL + out % PANEL] = *value;
+    let rows = weight.chunks(PANEL * n_in);
+    for (rows, panel) in rows.zip(panels.chunks_exact_mut(n_in * PANEL)) {
+        // From all rows at once: from one after the other the panel would come out of memory for each.
+        for (k, outs) in panel.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
+            for (out, row) in outs.iter_mut().zip(rows.chunks_exact(n_in)) {
+                *out = row[k];
+            }
         }
     }
     panels
@@ -88,75 +95,74 @@ pub(super) fn pack(weight: &[f32], n_out: usize, n_in: usize) -> Vec<f32> {
 
 #[inline(always)]
 pub(super) fn multiply<A: MulAdd>(panels: &[f32], x: &Rows<'_>, y: &mut Out<'_>) {
-    let mut row = 0;
-    let mut packed = Vec::new();
-    while row + ROWS <= x.n_rows {
-        several::<A, ROWS>(panels, x, row, &mut packed, y);
-        row += ROWS;
-    }
-    if row + 2 <= x.n_rows {
-        several::<A, 2>(panels, x, row, &mut packed, y);
-        row += 2;
-    }
-    if row < x.n_rows {
-        one::<A>(panels, x.row(row), row, y);
+    for first in (0..x.n_rows).step_by(GROUP) {
+        let end = x.n_rows.min(first + GROUP);
+        for (idx, panel) in panels.chunks_exact(x.n_in * PANEL).enumerate() {
+            let mut row = first;
+            while row + ROWS <= end {
+                several::<A, ROWS>(panel, idx, x, row, y);
+                row += ROWS;
+            }
+            if row + 2 <= end {
+                several::<A, 2>(panel, idx, x, row, y);
+                row += 2;
+            }
+            if row < end {
+                one::<A>(panel, idx, x.row(row), row, y);
+            }
+        }
     }
 }
 
 #[inline(always)]
 fn several<A: MulAdd, const R: usize>(
-    panels: &[f32],
+    panel: &[f32],
+    idx: usize,
     x: &Rows<'_>,
     first: usize,
-    packed: &mut Vec<[f32; ROWS]>,
     y: &mut Out<'_>,
 ) {
-    // The rows side by side, so that the inner loop runs through memory without asking where it is.
-    packed.clear();
-    packed.resize(x.n_in, [0.0; ROWS]);
+    let panel = panel.as_chunks::<PANEL>().0;
+    // All of one length that is known to be the panel's, so that the inner loop need not ask.
+    let mut rows: [&[f32]; R] = [&[]; R];
     for r in 0..R {
-        for (packed, value) in packed.iter_mut().zip(x.row(first + r)) {
-            packed[r] = *value;
-        }
+        rows[r] = &x.row(first + r)[..panel.len()];
     }
-    for (idx, panel) in panels.chunks_exact(x.n_in * PANEL).enumerate() {
-        let mut sums = [[0.0; PANEL]; R];
-        for (weights, x) in panel.as_chunks::<PANEL>().0.iter().zip(packed.iter()) {
-            for r in 0..R {
-                for (sum, weight) in sums[r].iter_mut().zip(weights) {
-                    *sum = A::mul_add(x[r], *weight, *sum);
-                }
+    let mut sums = [[0.0; PANEL]; R];
+    for (k, weights) in panel.iter().enumerate() {
+        for r in 0..R {
+            let x = rows[r][k];
+            for (sum, weight) in sums[r].iter_mut().zip(weights) {
+                *sum = A::mul_add(x, *weight, *sum);
             }
         }
-        for (r, sums) in sums.iter().enumerate() {
-            y.take(first + r, idx, sums);
-        }
+    }
+    for (r, sums) in sums.iter().enumerate() {
+        y.take(first + r, idx, sums);
     }
 }
 
 #[inline(always)]
-fn one<A: MulAdd>(panels: &[f32], x: &[f32], row: usize, y: &mut Out<'_>) {
-    for (idx, panel) in panels.chunks_exact(x.len() * PANEL).enumerate() {
-        // Even and odd positions by themselves: else each sum would wait for the one before.
-        let mut sums = [[0.0; PANEL]; 2];
-        let (pairs, last) = panel.as_chunks::<{ 2 * PANEL }>();
-        let (x_pairs, x_last) = x.as_chunks::<2>();
-        for (weights, x) in pairs.iter().zip(x_pairs) {
-            for half in 0..2 {
-                for (sum, weight) in sums[half].iter_mut().zip(&weights[half * PANEL..]) {
-                    *sum = A::mul_add(x[half], *weight, *sum);
-                }
+fn one<A: MulAdd>(panel: &[f32], idx: usize, x: &[f32], row: usize, y: &mut Out<'_>) {
+    // Even and odd positions by themselves: else each sum would wait for the one before.
+    let mut sums = [[0.0; PANEL]; 2];
+    let (pairs, last) = panel.as_chunks::<{ 2 * PANEL }>();
+    let (x_pairs, x_last) = x.as_chunks::<2>();
+    for (weights, x) in pairs.iter().zip(x_pairs) {
+        for half in 0..2 {
+            for (sum, weight) in sums[half].iter_mut().zip(&weights[half * PANEL..]) {
+                *sum = A::mul_add(x[half], *weight, *sum);
             }
         }
-        for (weights, x) in last.as_chunks::<PANEL>().0.iter().zip(x_last) {
-            for (sum, weight) in sums[0].iter_mut().zip(weights) {
-                *sum = A::mul_add(*x, *weight, *sum);
-            }
-        }
-        let mut total = [0.0; PANEL];
-        for (total, (even, odd)) in total.iter_mut().zip(sums[0].iter().zip(&sums[1])) {
-            *total = even + odd;
-        }
-        y.take(row, idx, &total);
     }
+    for (weights, x) in last.as_chunks::<PANEL>().0.iter().zip(x_last) {
+        for (sum, weight) in sums[0].iter_mut().zip(weights) {
+            *sum = A::mul_add(*x, *weight, *sum);
+        }
+    }
+    let mut total = [0.0; PANEL];
+    for (total, (even, odd)) in total.iter_mut().zip(sums[0].iter().zip(&sums[1])) {
+        *total = even + odd;
+    }
+    y.take(row, idx, &total);
 }
