@@ -3,6 +3,7 @@
 //! The fixtures come from `$GOLDEN_FIXTURES/pocket-tts`, by default from `tests/golden/pocket-tts`.
 
 mod audio;
+mod cloning;
 mod codec;
 mod fast;
 mod language_model;

@@ -2,16 +2,21 @@
 //!
 //! Two threads where there are two: the language model runs on the caller's, the codec one latent behind it on its own.
 
+pub mod cloning;
 pub mod codec;
+pub mod encoder;
 pub mod language_model;
 
 mod conv;
+mod seanet;
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use self::cloning::{Cloning, CloningError};
 use self::codec::{FastDecoder, FastDecoderState};
 use self::language_model::{FastFlowLm, LanguageState};
 use super::config::ModelConfig;
@@ -46,13 +51,17 @@ pub struct FastModel {
     pub config: ModelConfig,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
-    flow_lm: FastFlowLm,
+    flow_lm: Arc<FastFlowLm>,
     decoder: Arc<FastDecoder>,
     codec: Codec,
+    processor: Processor,
+    /// The voice encoder is loaded from there when a voice is made.
+    weights: PathBuf,
+    can_clone: bool,
 }
 
 impl FastModel {
-    /// Loads a model; its voice encoder is passed over.
+    /// Loads a model; its voice encoder is passed over until a voice is made.
     ///
     /// # Errors
     /// Where a file is damaged, or belongs to another model.
@@ -71,6 +80,7 @@ impl FastModel {
         let decoder = decoder.map_err(crate::nn::LoadError::from)?;
         let language_model =
             FastFlowLm::load(&flow_lm, &config.flow_lm, &config.mimi, precision, processor)?;
+        let can_clone = cloning::can_clone(&flow_lm, &mimi, &config)?;
         for part in ["encoder", "encoder_transformer", "downsample"] {
             mimi.pp(part).pass_over();
         }
@@ -78,8 +88,38 @@ impl FastModel {
             flow_lm.pass_over_one(name);
         }
         checkpoint.finish()?;
-        let decoder = Arc::new(decoder);
-        Ok(Self { config, tokenizer, flow_lm: language_model, decoder, codec })
+        Ok(Self {
+            config,
+            tokenizer,
+            flow_lm: Arc::new(language_model),
+            decoder: Arc::new(decoder),
+            codec,
+            processor,
+            weights,
+            can_clone,
+        })
+    }
+
+    /// Whether the weights can make a voice of a recording.
+    pub fn can_clone(&self) -> bool {
+        self.can_clone
+    }
+
+    /// Begins to make a voice of a recording: mono samples at the model's rate, as a voice prompt should be. What comes
+    /// back holds what it needs of the model.
+    ///
+    /// # Errors
+    /// Where the weights come without the voice encoder, or no voice can be made of such a recording.
+    pub fn begin_cloning(&self, prompt: &[f32]) -> Result<Cloning, CloningError> {
+        Cloning::begin(self, prompt)
+    }
+
+    /// How many threads there may be for what is not the codec's.
+    fn threads(&self) -> Threads {
+        match self.codec {
+            Codec::Inline => Threads::One,
+            Codec::Threaded => Threads::Two,
+        }
     }
 
     /// The language model.
@@ -114,11 +154,8 @@ impl Model for FastModel {
             return Err(StreamError::UnknownToken);
         }
         // The text is run before the codec has anything to do.
-        let threads = match self.codec {
-            Codec::Inline => Threads::One,
-            Codec::Threaded => Threads::Two,
-        };
-        let mut state = self.flow_lm.begin(voice, ids.len() + ending.max_frames(), threads);
+        let n_more = ids.len() + ending.max_frames();
+        let mut state = self.flow_lm.begin(voice, n_more, self.threads());
         let decoder = match self.codec {
             Codec::Inline => {
                 let (decoder, state) = (Arc::clone(&self.decoder), self.decoder.state());

@@ -14,7 +14,7 @@ use crate::nn::transformer::{LayerCache, TransformerConfig, TransformerState};
 use crate::weights::{Checkpoint, WeightsError};
 
 /// A voice has fewer positions: more than 100 s of speech, where 30 s are used.
-const MAX_POSITIONS: usize = 2_048;
+pub(super) const MAX_POSITIONS: usize = 2_048;
 
 /// One layer's share.
 #[derive(Debug, Clone, PartialEq)]

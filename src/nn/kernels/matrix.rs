@@ -44,7 +44,7 @@ pub enum Threads {
 
 impl Threads {
     /// Where to cut so many rows in two; `None` where that is not worth it.
-    pub(super) fn cut(self, n_rows: usize) -> Option<usize> {
+    pub(crate) fn cut(self, n_rows: usize) -> Option<usize> {
         (self == Self::Two && n_rows >= ROWS_FOR_TWO).then_some(n_rows / 2)
     }
 }

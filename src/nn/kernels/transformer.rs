@@ -79,6 +79,13 @@ struct Room {
     scratch: Scratch,
 }
 
+impl SliceState {
+    /// How many positions there were.
+    pub fn n_positions(&self) -> usize {
+        self.offset
+    }
+}
+
 impl SliceTransformer {
     /// Loads the layers under `layers`.
     ///
@@ -129,6 +136,20 @@ impl SliceTransformer {
             }
         }
         (state.n_cached, state.offset) = (n_positions, n_positions);
+    }
+
+    /// All positions that there are: for each layer keys and values, `[T, G, E]`; the way back to
+    /// [`SliceTransformer::remember`].
+    pub fn remembered(&self, state: &SliceState) -> Vec<(Vec<f32>, Vec<f32>)> {
+        let head_dim = self.config.head_dim;
+        let positions = |cache: &[f32]| {
+            let slots = (0..state.n_cached).flat_map(|slot| {
+                (0..self.config.n_kv_heads)
+                    .map(move |head| (head * state.capacity + slot) * head_dim)
+            });
+            slots.flat_map(|at| &cache[at..at + head_dim]).copied().collect()
+        };
+        state.layers.iter().map(|(keys, values)| (positions(keys), positions(values))).collect()
     }
 
     /// Copies a position's heads, `[G, E]`, into their places.

@@ -11,7 +11,12 @@ use speakerd::nn::kernels::matrix::{Precision, Threads};
 
 use super::{FORCED, Golden, MORE_THAN_NUDGED, largest_difference};
 
-fn load(golden: &Golden, precision: Precision, processor: Processor, codec: Codec) -> FastModel {
+pub(super) fn load(
+    golden: &Golden,
+    precision: Precision,
+    processor: Processor,
+    codec: Codec,
+) -> FastModel {
     let files = ModelFiles::find(&golden.dir, &HubCache::new("/nowhere".into())).unwrap();
     FastModel::load(files, precision, processor, codec).unwrap()
 }
@@ -59,7 +64,7 @@ fn in_floats_it_is_the_reference() {
     }
 }
 
-fn speak(model: &dyn Model, voice: &VoiceState, ids: &[u32]) -> Vec<f32> {
+pub(super) fn speak(model: &dyn Model, voice: &VoiceState, ids: &[u32]) -> Vec<f32> {
     let ending = Ending::new(f32::INFINITY, 0, 12);
     let mut chunk = model.begin(voice, ids, ending, Noise::new(5, 0, 0.3)).unwrap();
     let mut samples = Vec::new();
@@ -88,7 +93,7 @@ fn speech_is_the_plain_models() {
     }
 }
 
-fn cosine(one: &[f32], other: &[f32]) -> f64 {
+pub(super) fn cosine(one: &[f32], other: &[f32]) -> f64 {
     let dot = |one: &[f32], other: &[f32]| -> f64 {
         one.iter().zip(other).map(|(one, other)| f64::from(*one) * f64::from(*other)).sum()
     };

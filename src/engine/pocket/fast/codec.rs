@@ -2,24 +2,16 @@
 //!
 //! Time-major: a stream of rows, `[T, C]`.
 
-use super::super::config::{MimiConfig, SeaNetConfig};
-use super::conv::{Conv, Input};
+use super::super::config::MimiConfig;
+use super::seanet::{SeaNet, SeaNetState};
+use crate::nn::kernels::Processor;
 use crate::nn::kernels::matrix::{Matrix, Precision, Scratch, Threads};
 use crate::nn::kernels::transformer::{SliceState, SliceTransformer};
-use crate::nn::kernels::{Processor, elu};
 use crate::nn::transformer::LayerScale;
 use crate::weights::{Scope, WeightsError};
 
 /// A window and this many codec frames fit into the transformer's state before it is tidied up.
 const FRAMES_OF_ROOM: usize = 48;
-
-/// A step up in rate, and the residual blocks behind it.
-#[derive(Debug, Clone)]
-struct Stage {
-    up: Conv,
-    residuals: Vec<(Conv, Conv)>,
-    width: usize,
-}
 
 /// Latents to audio.
 #[derive(Debug, Clone)]
@@ -29,14 +21,11 @@ pub struct FastDecoder {
     /// `[2 S, C]`: each channel's taps.
     upsample: Vec<f32>,
     transformer: SliceTransformer,
-    first: Conv,
-    stages: Vec<Stage>,
-    last: Conv,
+    seanet: SeaNet,
     dim: usize,
     latent_dim: usize,
     steps: usize,
     window: usize,
-    processor: Processor,
 }
 
 /// What the decoder remembers of a chunk's audio so far, and room to work in.
@@ -45,11 +34,9 @@ pub struct FastDecoderState {
     /// The last projected latent.
     before: Vec<f32>,
     transformer: SliceState,
-    inputs: Vec<Input>,
+    seanet: SeaNetState,
     projected: Vec<f32>,
     x: Vec<f32>,
-    y: Vec<f32>,
-    z: Vec<f32>,
     scratch: Scratch,
 }
 
@@ -73,8 +60,6 @@ impl FastDecoder {
             .flat_map(|tap| (0..dim).map(move |channel| (channel, tap)))
             .map(|(channel, tap)| taps[channel * 2 * steps + tap])
             .collect();
-        let (first, stages, last) =
-            seanet(&scope.pp("decoder.model"), &side.seanet, Precision::Full, processor)?;
         Ok(Self {
             output_proj: Matrix::new(&output_proj, dim, latent_dim, Precision::Full, processor),
             upsample,
@@ -85,30 +70,24 @@ impl FastDecoder {
                 precision,
                 processor,
             )?,
-            first,
-            stages,
-            last,
+            seanet: SeaNet::decoder(&scope.pp("decoder.model"), &side.seanet, processor)?,
             dim,
             latent_dim,
             steps,
             window: side.transformer.window.unwrap_or(0),
-            processor,
         })
     }
 
     /// A state at the beginning of a chunk.
     pub fn state(&self) -> FastDecoderState {
-        let n_convs = 2 + self.stages.iter().map(|it| 1 + it.residuals.len()).sum::<usize>();
         FastDecoderState {
             before: vec![0.0; self.dim],
             transformer: self
                 .transformer
                 .state(self.window + FRAMES_OF_ROOM * self.steps, Threads::One),
-            inputs: vec![Input::default(); n_convs],
+            seanet: self.seanet.state(Threads::One),
             projected: Vec::new(),
             x: Vec::new(),
-            y: Vec::new(),
-            z: Vec::new(),
             scratch: Scratch::default(),
         }
     }
@@ -118,32 +97,8 @@ impl FastDecoder {
         let n_frames = latents.len() / self.latent_dim;
         self.upsample(latents, n_frames, state);
         self.transformer.forward(&mut state.x, &mut state.transformer);
-        let FastDecoderState { inputs, x, y, z, scratch, .. } = state;
-        let mut inputs = inputs.iter_mut();
-        let mut next = || inputs.next().unwrap_or_else(|| unreachable!("one for each convolution"));
-        let mut n_rows = n_frames * self.steps;
-        let input = next();
-        input.room(&self.first, n_rows).copy_from_slice(x);
-        input.run(&self.first, n_rows, x, scratch);
-        for stage in &self.stages {
-            let input = next();
-            elu(self.processor, x, input.room(&stage.up, n_rows));
-            input.run(&stage.up, n_rows, y, scratch);
-            std::mem::swap(x, y);
-            n_rows = x.len() / stage.width;
-            for (narrow, wide) in &stage.residuals {
-                let input = next();
-                elu(self.processor, x, input.room(narrow, n_rows));
-                input.run(narrow, n_rows, y, scratch);
-                z.resize(y.len(), 0.0);
-                elu(self.processor, y, z);
-                wide.matrix.add(z, x, Some(&wide.bias), scratch);
-            }
-        }
-        let input = next();
-        elu(self.processor, x, input.room(&self.last, n_rows));
         let mut samples = Vec::new();
-        input.run(&self.last, n_rows, &mut samples, scratch);
+        self.seanet.run(&state.x, &mut samples, &mut state.seanet);
         samples
     }
 
@@ -166,41 +121,4 @@ impl FastDecoder {
             before.copy_from_slice(now);
         }
     }
-}
-
-type SeaNet = (Conv, Vec<Stage>, Conv);
-
-fn seanet(
-    scope: &Scope<'_>,
-    config: &SeaNetConfig,
-    precision: Precision,
-    processor: Processor,
-) -> Result<SeaNet, WeightsError> {
-    let conv = |scope: Scope<'_>, n_in: usize, n_out: usize, kernel: usize, dilation: usize| {
-        Conv::load(&scope, n_in, n_out, kernel, dilation, precision, processor)
-    };
-    let mut width = config.n_filters << config.ratios.len();
-    let first = conv(scope.pp("0.conv"), config.dimension, width, config.kernel_size, 1)?;
-    let mut idx = 2;
-    let mut stages = Vec::new();
-    for ratio in &config.ratios {
-        let up = scope.pp(idx).pp("convtr");
-        let up = Conv::transposed(&up, width, width / 2, *ratio, precision, processor)?;
-        width /= 2;
-        let narrow = (width / config.compress).max(1);
-        let residuals = (0..config.n_residual_layers).map(|block| {
-            let scope = scope.pp(idx + 1 + block);
-            let dilation = (0..block).fold(1, |dilation, _| dilation * config.dilation_base);
-            let kernel = config.residual_kernel_size;
-            Ok((
-                conv(scope.pp("block.1.conv"), width, narrow, kernel, dilation)?,
-                conv(scope.pp("block.3.conv"), narrow, width, 1, 1)?,
-            ))
-        });
-        let residuals = residuals.collect::<Result<_, WeightsError>>()?;
-        stages.push(Stage { up, residuals, width });
-        idx += config.n_residual_layers + 2;
-    }
-    let last = conv(scope.pp(idx).pp("conv"), width, 1, config.last_kernel_size, 1)?;
-    Ok((first, stages, last))
 }

@@ -1,52 +1,57 @@
-//! Causal convolutions on slices, time-major: a stream of rows, `[T, C]`.
+//! Causal convolutions on slices, time-major: a stream of rows, `[T, C]`. Knows no whole codec.
 //!
-//! A causal convolution is a product, whose rows are the last K rows of its input and overlap; a transposed one with
-//! K = 2 S is a product with the last two rows, whose S outputs for each row lie where they belong. Knows no model.
+//! A causal convolution is a product, whose rows are the last K rows of its input and overlap: the next one begins S rows
+//! further on. A transposed one with K = 2 S is a product with the last two rows, whose S outputs for each row lie where they
+//! belong.
 
-use crate::nn::kernels::Processor;
+use crate::nn::conv::ConvShape;
 use crate::nn::kernels::matrix::{Matrix, Precision, Scratch};
+use crate::nn::kernels::{Processor, elu};
 use crate::weights::{Scope, WeightsError};
 
 /// A convolution, transposed or not.
 #[derive(Debug, Clone)]
 pub(super) struct Conv {
-    pub(super) matrix: Matrix,
-    /// Once for each output row, even where one row of the product is several.
-    pub(super) bias: Vec<f32>,
+    matrix: Matrix,
+    /// Once for each value of a product's row, even where that is several rows.
+    bias: Option<Vec<f32>>,
     n_in: usize,
     /// Rows of the past that it needs.
     n_past: usize,
+    /// Rows from one product to the next.
+    stride: usize,
     /// From one row that a tap stands on to the next.
     dilation: usize,
     kernel: usize,
 }
 
 impl Conv {
+    /// Loads one, with its bias if it has one.
     pub(super) fn load(
         scope: &Scope<'_>,
-        n_in: usize,
-        n_out: usize,
-        kernel: usize,
-        dilation: usize,
+        shape: ConvShape,
         precision: Precision,
         processor: Processor,
     ) -> Result<Self, WeightsError> {
+        let ConvShape { n_in, n_out, kernel, stride, dilation } = shape;
         let weight = scope.get("weight", &[n_out, n_in, kernel])?;
         // [n_out, n_in, K] → [n_out, K, n_in]
         let mut rows = vec![0.0; weight.len()];
-        for (row, weight) in
-            rows.chunks_exact_mut(n_in * kernel).zip(weight.chunks_exact(n_in * kernel))
-        {
-            for (at, value) in row.iter_mut().enumerate() {
-                *value = weight[at % n_in * kernel + at / n_in];
+        let n_row = n_in * kernel;
+        for (row, weight) in rows.chunks_exact_mut(n_row).zip(weight.chunks_exact(n_row)) {
+            for (tap, row) in row.chunks_exact_mut(n_in).enumerate() {
+                for (value, taps) in row.iter_mut().zip(weight.chunks_exact(kernel)) {
+                    *value = taps[tap];
+                }
             }
         }
-        let bias = if scope.has("bias") { scope.get("bias", &[n_out])? } else { vec![0.0; n_out] };
+        let bias = scope.has("bias").then(|| scope.get("bias", &[n_out])).transpose()?;
         Ok(Self {
-            matrix: Matrix::new(&rows, n_out, n_in * kernel, precision, processor),
+            matrix: Matrix::new(&rows, n_out, n_row, precision, processor),
             bias,
             n_in,
-            n_past: (kernel - 1) * dilation,
+            n_past: (kernel - 1) * dilation + 1 - stride,
+            stride,
             dilation,
             kernel,
         })
@@ -75,51 +80,113 @@ impl Conv {
         }
         Ok(Self {
             matrix: Matrix::new(&rows, stride * n_out, 2 * n_in, precision, processor),
-            bias: bias.repeat(stride),
+            bias: Some(bias.repeat(stride)),
             n_in,
             n_past: 1,
+            stride: 1,
             dilation: 1,
             kernel: 2,
         })
     }
+
+    /// Values of a row of its input.
+    pub(super) fn n_in(&self) -> usize {
+        self.n_in
+    }
+
+    /// Values of a row of the product, which is several rows where the convolution is transposed.
+    pub(super) fn n_out(&self) -> usize {
+        self.matrix.n_out()
+    }
+
+    /// Products for so many new rows.
+    pub(super) fn n_products(&self, n_new: usize) -> usize {
+        n_new / self.stride
+    }
+}
+
+/// `x + wide(ELU(narrow(ELU(x))))`
+#[derive(Debug, Clone)]
+pub(super) struct Residual {
+    pub(super) narrow: Conv,
+    /// With one tap.
+    pub(super) wide: Conv,
+}
+
+impl Residual {
+    /// Adds to rows what is made of them: the first is the product `first`, and the input has them behind their ELU.
+    pub(super) fn add(
+        &self,
+        input: &Input,
+        first: usize,
+        x: &mut [f32],
+        room: &mut Room,
+        processor: Processor,
+    ) {
+        let n_narrow = x.len() / self.wide.n_out() * self.narrow.n_out();
+        let (mut narrowed, mut bent) =
+            (std::mem::take(&mut room.narrowed), std::mem::take(&mut room.bent));
+        narrowed.resize(n_narrow, 0.0);
+        bent.resize(n_narrow, 0.0);
+        input.multiply(&self.narrow, first, &mut narrowed, room);
+        elu(processor, &narrowed, &mut bent);
+        self.wide.matrix.add(&bent, x, self.wide.bias.as_deref(), &mut room.scratch);
+        (room.narrowed, room.bent) = (narrowed, bent);
+    }
+}
+
+/// Room that one thread works in.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Room {
+    /// Where taps do not stand on neighbours: the rows that they stand on.
+    gathered: Vec<f32>,
+    narrowed: Vec<f32>,
+    bent: Vec<f32>,
+    scratch: Scratch,
 }
 
 /// A convolution's input: rows of the past, and behind them room for new ones.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Input {
     rows: Vec<f32>,
-    /// Where taps do not stand on neighbours: the rows that they stand on.
-    gathered: Vec<f32>,
 }
 
 impl Input {
-    /// The rows of the past stay; returns the room for `n_new` new ones.
+    /// The rows of the past stay; returns the room for `n_new` new ones. There is silence before the first.
     pub(super) fn room(&mut self, conv: &Conv, n_new: usize) -> &mut [f32] {
         self.rows.resize((conv.n_past + n_new) * conv.n_in, 0.0);
         &mut self.rows[conv.n_past * conv.n_in..]
     }
 
-    /// Runs the rows that were put into the room, `[n_new, n_in]`.
-    pub(super) fn run(
-        &mut self,
-        conv: &Conv,
-        n_new: usize,
-        y: &mut Vec<f32>,
-        scratch: &mut Scratch,
-    ) {
-        y.resize(n_new * conv.matrix.n_out(), 0.0);
-        if conv.dilation == 1 {
-            conv.matrix.apply_strided(&self.rows, n_new, conv.n_in, y, Some(&conv.bias), scratch);
-        } else {
-            self.gathered.clear();
-            for row in 0..n_new {
-                for tap in 0..conv.kernel {
-                    let at = (row + tap * conv.dilation) * conv.n_in;
-                    self.gathered.extend_from_slice(&self.rows[at..at + conv.n_in]);
-                }
-            }
-            conv.matrix.apply(&self.gathered, y, Some(&conv.bias), scratch);
+    /// The first new row becomes all of the past.
+    pub(super) fn repeat_first(&mut self, conv: &Conv) {
+        let (past, new) = self.rows.split_at_mut(conv.n_past * conv.n_in);
+        for row in past.chunks_exact_mut(conv.n_in) {
+            row.copy_from_slice(&new[..conv.n_in]);
         }
+    }
+
+    /// Makes as many products, `[n_products, n_out]`, as `y` has room for, from the product `first` on.
+    pub(super) fn multiply(&self, conv: &Conv, first: usize, y: &mut [f32], room: &mut Room) {
+        let n_products = y.len() / conv.n_out();
+        let (n_row, bias) = (conv.stride * conv.n_in, conv.bias.as_deref());
+        let rows = &self.rows[first * n_row..];
+        if conv.dilation == 1 {
+            conv.matrix.apply_strided(rows, n_products, n_row, y, bias, &mut room.scratch);
+            return;
+        }
+        room.gathered.clear();
+        for product in 0..n_products {
+            for tap in 0..conv.kernel {
+                let at = product * n_row + tap * conv.dilation * conv.n_in;
+                room.gathered.extend_from_slice(&rows[at..at + conv.n_in]);
+            }
+        }
+        conv.matrix.apply(&room.gathered, y, bias, &mut room.scratch);
+    }
+
+    /// What is new becomes the past, as far as it is needed.
+    pub(super) fn advance(&mut self, conv: &Conv) {
         let n_past = conv.n_past * conv.n_in;
         let end = self.rows.len();
         self.rows.copy_within(end - n_past.., 0);

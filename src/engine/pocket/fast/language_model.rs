@@ -5,7 +5,7 @@ use candle_core::Device;
 use super::super::config::{FlowConfig, FlowKind, FlowLmConfig, MimiConfig};
 use super::super::flow_net::TimeEmbed;
 use super::super::model::DECODE_STEPS;
-use super::super::voice::VoiceState;
+use super::super::voice::{VoiceLayer, VoiceState};
 use crate::nn::LoadError;
 use crate::nn::kernels::matrix::{Matrix, Precision, Scratch, Threads};
 use crate::nn::kernels::transformer::{Norm, SliceState, SliceTransformer};
@@ -74,6 +74,13 @@ pub struct LanguageState {
     /// What the next latent is made from.
     pub hidden: Vec<f32>,
     flow: FlowRoom,
+}
+
+impl LanguageState {
+    /// Positions that were run.
+    pub fn n_positions(&self) -> usize {
+        self.positions.n_positions()
+    }
 }
 
 impl FastFlowLm {
@@ -147,6 +154,27 @@ impl FastFlowLm {
             normed: vec![0.0; self.d_model],
             hidden: vec![0.0; self.z_dim],
             flow: FlowRoom::default(),
+        }
+    }
+
+    /// A state before a voice, with room for its positions.
+    pub fn begin_voice(&self, n_positions: usize, threads: Threads) -> LanguageState {
+        self.begin(&VoiceState { n_positions: 0, layers: Vec::new() }, n_positions, threads)
+    }
+
+    /// Runs positions of a voice, `[T, D]`.
+    pub fn listen(&self, rows: &[f32], state: &mut LanguageState) {
+        state.x.clear();
+        state.x.extend_from_slice(rows);
+        self.transformer.forward(&mut state.x, &mut state.positions);
+    }
+
+    /// The voice of a state that saw nothing but one.
+    pub fn voice(&self, state: &LanguageState) -> VoiceState {
+        let layers = self.transformer.remembered(&state.positions).into_iter();
+        VoiceState {
+            n_positions: state.n_positions(),
+            layers: layers.map(|(keys, values)| VoiceLayer { keys, values }).collect(),
         }
     }
 
