@@ -3,12 +3,16 @@
 mod bench;
 #[cfg(feature = "pocket")]
 mod synth;
+#[cfg(feature = "pocket")]
+mod voice;
 
 pub use bench::{Bench, Measure};
 #[cfg(feature = "pocket")]
 pub use bench::{PocketBench, Quantisation};
 #[cfg(feature = "pocket")]
 pub use synth::Synth;
+#[cfg(feature = "pocket")]
+pub use voice::{Voice, VoiceAdd, VoiceName, VoiceVisibility};
 
 use std::path::PathBuf;
 
@@ -77,6 +81,10 @@ pub enum Command {
     Status(Status),
     /// Print the whole status as JSON, again after each change.
     Subscribe,
+    /// Voices of your own, made of recordings.
+    #[cfg(feature = "pocket")]
+    #[command(subcommand)]
+    Voice(Voice),
     /// Load a voice, so that the next line need not wait for it.
     Load(Load),
     /// Unload the voices and give their memory back.

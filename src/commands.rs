@@ -10,6 +10,8 @@ pub mod help;
 pub mod install;
 #[cfg(feature = "pocket")]
 pub mod synth;
+#[cfg(feature = "pocket")]
+pub mod voice;
 
 use std::process::ExitCode;
 
@@ -65,6 +67,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Explain(arguments) => explain::run(&arguments, &paths),
         #[cfg(feature = "pocket")]
         Command::Synth(arguments) => synth::run(&arguments, &paths),
+        #[cfg(feature = "pocket")]
+        Command::Voice(command) => voice::run(command, &paths),
         Command::Install(arguments) => install::install(&arguments, &paths),
         Command::Uninstall => install::uninstall(&paths),
         Command::Bench(arguments) => bench::run(&arguments),
@@ -79,7 +83,9 @@ fn run_daemon(arguments: &Run, paths: Paths) -> anyhow::Result<()> {
         let mut config = Config::load(file.as_deref(), &places, environment())?;
         for path in &files {
             let raw = RawWatch::of(path.clone());
-            config.watch.push(raw.check(&places, &here, config.text.reading)?);
+            let registry = config.registry(&places);
+            let known = |voice: &str| registry.check_known(voice).map_err(|it| it.to_string());
+            config.watch.push(raw.check(&places, &here, config.text.reading, &known)?);
         }
         Ok(config)
     };
@@ -115,6 +121,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
             | RefusalCode::NothingToSkip
             | RefusalCode::NothingToReplay
             | RefusalCode::UnknownVoice
+            | RefusalCode::BadVoice
             | RefusalCode::UnknownSource
             | RefusalCode::CannotWatch
             | RefusalCode::Stopping

@@ -20,6 +20,7 @@ pub use error::ConfigError;
 pub use filter::Filter;
 pub use watch::{CatchUp, Format, OnRewrite, Overflow, Start, WatchConfig};
 
+use crate::engine::registry::{Choice, Places, Registry};
 use crate::paths::Paths;
 use crate::text::Reading;
 
@@ -61,8 +62,10 @@ pub struct QueueConfig {
 /// `[engine]`
 #[derive(Debug, Clone, PartialEq)]
 pub struct EngineConfig {
-    /// The voice where none is named.
+    /// The voice where none is named; [`crate::engine::registry::AUTO`] for the best there is.
     pub voice: Arc<str>,
+    /// Which engine and model speak.
+    pub choice: Choice,
     /// What speaks where the engine asked for cannot be loaded.
     pub fallback: Fallback,
     /// After how much idleness an engine is unloaded; `None` for never.
@@ -179,6 +182,11 @@ impl Config {
     /// Never: a test holds the defaults against the checks.
     pub fn defaults(paths: &Paths) -> Self {
         raw::RawConfig::default().check(None, paths).expect("the defaults are valid")
+    }
+
+    /// The engines, with what is installed on this machine.
+    pub fn registry(&self, paths: &Paths) -> Registry {
+        Registry::new(Places::below(&paths.data_dir), self.engine.choice.clone())
     }
 
     /// Reads the file named, or else the user's file where there is one, or else the defaults; then the environment.

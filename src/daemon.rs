@@ -7,6 +7,8 @@ pub mod heap;
 pub mod notify;
 pub mod reload;
 pub mod signals;
+#[cfg(feature = "pocket")]
+pub mod voices;
 
 use std::convert::Infallible;
 use std::io::ErrorKind;
@@ -22,10 +24,10 @@ use tracing::{error, info, warn};
 
 use crate::clock;
 use crate::config::Config;
+use crate::control::handler::voices::VoicesDoor;
 use crate::control::handler::{Handler, Parts, Reloaded};
 use crate::control::listener::ControlSocket;
 use crate::control::server;
-use crate::engine::registry;
 use crate::history::History;
 use crate::inference::engines::{BuiltEngines, EngineSource, Engines};
 use crate::inference::{EngineCommand, EngineSettings, Inference};
@@ -41,6 +43,8 @@ use crate::threads::{Pulse, Thread, spawn_named};
 use crate::watch::{Watch, WatchCommand};
 use reload::{LoadConfig, Reloader};
 use signals::Ask;
+#[cfg(feature = "pocket")]
+use voices::VoiceKeeper;
 
 /// What the history may take in memory: 100,000 ordinary lines, or fewer long ones.
 const HISTORY_BYTES: usize = 64 << 20;
@@ -50,6 +54,9 @@ const WATCH_COMMANDS: usize = 16;
 
 /// Requests to the inference thread that wait: loading takes long, and nobody needs it twice.
 const ENGINE_COMMANDS: usize = 4;
+
+/// Requests about voices that wait for someone to hand them on, which is done at once.
+const VOICE_TASKS: usize = 4;
 
 /// Requests to read the configuration again that wait: each is answered in milliseconds.
 const RELOADS: usize = 4;
@@ -75,7 +82,8 @@ impl Setup {
     /// The engines and the output of this build.
     pub fn new(config: Config, paths: Paths, load: LoadConfig) -> Self {
         let output = open_output(&config.audio);
-        let engines = Box::new(BuiltEngines { trim_memory: heap::trim });
+        let registry = config.registry(&paths);
+        let engines = Box::new(BuiltEngines { registry, trim_memory: heap::trim });
         Self { config, paths, engines, output, load }
     }
 }
@@ -313,6 +321,18 @@ fn start_threads(
     let playback = spawn("playback", &has_ended, move || {
         playback().with_pulse(of_playback).run();
     })?;
+    let (tasks, voice_tasks) = bounded(VOICE_TASKS);
+    let voices = VoicesDoor { tasks, give_up: Arc::default() };
+    #[cfg(feature = "pocket")]
+    VoiceKeeper {
+        to_engines: to_engines.clone(),
+        give_up: Arc::clone(&voices.give_up),
+        trim_memory: heap::trim,
+    }
+    .start(voice_tasks)
+    .context("cannot start the threads of the voices")?;
+    #[cfg(not(feature = "pocket"))]
+    drop(voice_tasks); // whoever asks is told that this build makes none
     let handler = Handler::new(
         Parts {
             intake,
@@ -321,10 +341,8 @@ fn start_threads(
             board: board.clone(),
             to_watch,
             to_engines,
+            voices,
             paths,
-            check_voice: |voice| {
-                registry::check_installed(voice).map_err(|error| error.to_string())
-            },
             shutdown: Arc::clone(shutdown),
             to_reload,
         },

@@ -76,11 +76,39 @@ pub trait Engine {
         &'e mut self,
         speech: &Speech<'_>,
     ) -> Result<Box<dyn SpeechStream + 'e>, EngineError>;
+
+    /// Begins to make a voice of the library ready, from its recording.
+    ///
+    /// # Errors
+    /// [`EngineError::CannotClone`] where the engine makes no voices; or whatever is wrong with that voice.
+    fn embed(&mut self, voice: &str) -> Result<Box<dyn Embedding>, EngineError> {
+        let reason = format!("the engine {} cannot make the voice `{voice}`", self.info().name);
+        Err(EngineError::CannotClone { reason })
+    }
+}
+
+/// A voice in the making, pulled in steps: between two of them an engine can speak, and dropping it is giving up.
+pub trait Embedding {
+    /// Takes the next step, some tens of milliseconds.
+    ///
+    /// # Errors
+    /// Where the voice cannot be made; it is over then.
+    fn step(&mut self) -> Result<Progress, EngineError>;
+}
+
+/// How far a voice is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Progress {
+    /// So far, from 0 to 1.
+    Working(f32),
+    /// It can speak.
+    Done,
 }
 
 /// Speech in the making.
 pub trait SpeechStream {
-    /// Computes the next piece of audio, at most [`PcmChunk::MAX`] long; `None` ends the speech.
+    /// Computes the next piece of audio, at most [`PcmChunk::MAX`] long; `None` ends the speech. An empty one says that the
+    /// engine is at work, and nothing else.
     ///
     /// # Errors
     /// Where the engine failed; the stream is over then.

@@ -6,6 +6,7 @@
 pub mod engines;
 pub mod limits;
 pub mod speak;
+pub mod voices;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tracing::{info, warn};
 
 use crate::clock;
 use crate::config::{Config, Fallback};
+use crate::engine::registry::Choice;
 use crate::pipe::AudioSender;
 use crate::queue::Outlet;
 use crate::speech::{Lane, Utterance};
@@ -24,6 +26,7 @@ use crate::text::dictionary::DictionaryFile;
 use crate::threads::Pulse;
 use engines::Engines;
 use speak::{Ended, Speaker};
+use voices::{VoiceJob, VoiceJobs};
 
 /// What can be asked of the thread.
 #[derive(Debug, Clone)]
@@ -32,6 +35,8 @@ pub enum EngineCommand {
     Load(String),
     /// Unload every engine.
     Unload,
+    /// Make a voice ready, step by step, between the utterances.
+    Embed(VoiceJob),
     /// Go by other settings from the next utterance on.
     Configure(EngineSettings),
 }
@@ -41,6 +46,8 @@ pub enum EngineCommand {
 pub struct EngineSettings {
     /// What speaks where the engine asked for cannot be loaded.
     pub fallback: Fallback,
+    /// Which engine and model speak.
+    pub choice: Choice,
     /// After how much idleness an engine is unloaded; `None` for never.
     pub idle_unload: Option<Duration>,
     /// Engine time for one piece.
@@ -56,6 +63,7 @@ impl EngineSettings {
     pub fn of(config: &Config) -> Self {
         Self {
             fallback: config.engine.fallback,
+            choice: config.engine.choice.clone(),
             idle_unload: config.engine.idle_unload,
             piece_deadline: config.limits.piece_deadline,
             max_piece_chars: config.text.max_piece_chars,
@@ -74,6 +82,7 @@ pub struct Inference {
     engines: Engines,
     settings: EngineSettings,
     dictionary: DictionaryFile,
+    voices: VoiceJobs,
     board: StatusBoard,
     /// What was told of the dictionary last.
     told: Option<String>,
@@ -100,6 +109,7 @@ impl Inference {
             engines,
             settings,
             dictionary,
+            voices: VoiceJobs::new(board.clone()),
             board,
             told: None,
             pulse: Pulse::default(),
@@ -130,8 +140,12 @@ impl Inference {
                     }
                 }
             };
+            // One step for each utterance: whoever has much to say does not keep a voice from being made.
+            let has_stepped = self.voices.step(&mut self.engines);
             let Some(utterance) = utterance else {
-                self.wait();
+                if !has_stepped {
+                    self.wait();
+                }
                 continue;
             };
             self.dictionary.look(clock::now());
@@ -199,6 +213,7 @@ impl Inference {
                     }
                 }
                 Ok(EngineCommand::Unload) => self.engines.unload_all(),
+                Ok(EngineCommand::Embed(job)) => self.voices.push(job),
                 Ok(EngineCommand::Configure(settings)) => self.configure(settings),
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {

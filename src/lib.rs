@@ -25,7 +25,6 @@ pub mod engine;
 #[cfg(feature = "pocket")]
 pub mod nn;
 pub mod text;
-#[cfg(feature = "pocket")]
 pub mod voice;
 #[cfg(feature = "pocket")]
 pub mod weights;

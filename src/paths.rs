@@ -15,7 +15,7 @@ pub struct Paths {
     pub home: PathBuf,
     /// `speakerd.toml` and `pronunciation.toml`.
     pub config_dir: PathBuf,
-    /// Voices.
+    /// Models and voices.
     pub data_dir: PathBuf,
     /// Bookmarks.
     pub state_dir: PathBuf,

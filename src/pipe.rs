@@ -33,6 +33,8 @@ pub struct Opening {
 pub enum AudioMessage {
     /// An utterance begins. Everything up to its end is about it.
     Begin(Opening),
+    /// Another voice speaks it than its opening says.
+    Voice(UtteranceId, Arc<str>),
     /// A piece of its audio.
     Chunk(UtteranceId, PcmChunk),
     /// It is complete; playback resolves the ticket when its turn is over.
@@ -139,7 +141,7 @@ impl AudioSender {
             AudioMessage::Chunk(_, chunk) => {
                 self.ahead.nanos.fetch_add(nanos(chunk.duration()), Ordering::Relaxed);
             }
-            AudioMessage::End { .. } | AudioMessage::Retract(_) => {}
+            AudioMessage::Voice(..) | AudioMessage::End { .. } | AudioMessage::Retract(_) => {}
         }
         self.messages.send(message).map_err(|_| PlaybackGone)
     }

@@ -184,6 +184,11 @@ impl Playback {
         loop {
             match self.audio.messages.try_recv() {
                 Ok(AudioMessage::Begin(opening)) => self.tracks.begin(opening),
+                Ok(AudioMessage::Voice(id, voice)) => {
+                    if let Some(track) = self.tracks.get_mut(id.get()) {
+                        track.opening.voice = voice;
+                    }
+                }
                 Ok(AudioMessage::Chunk(id, chunk)) => {
                     let unwanted = self.tracks.add(id, chunk);
                     self.release(unwanted);

@@ -22,6 +22,9 @@ pub struct Status {
     pub text: TextStatus,
     /// The engines.
     pub engine: EngineStatus,
+    /// The voices in the making.
+    #[serde(default)]
+    pub voices: VoicesStatus,
     /// The sound.
     pub playback: PlaybackStatus,
 }
@@ -126,6 +129,17 @@ pub struct EngineStatus {
     pub n_loads: u64,
     /// How often engines were unloaded.
     pub n_unloads: u64,
+}
+
+/// The voices in the making.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct VoicesStatus {
+    /// The one that is being made.
+    pub making: Option<String>,
+    /// How far it is, from 0 to 1.
+    pub progress: f32,
+    /// How many wait behind it.
+    pub n_waiting: usize,
 }
 
 /// The sound.

@@ -4,6 +4,7 @@
 //! would kill the process, and its pages would count as memory of ours.
 
 mod error;
+pub mod writing;
 
 pub use error::WeightsError;
 
@@ -142,6 +143,20 @@ impl Checkpoint {
         let mut values = vec![0; info.shape.iter().product()];
         self.convert(name, info, &mut values, i64::from_le_bytes)?;
         Ok(values)
+    }
+
+    /// The type of a tensor and its first bytes: enough to tell it from another one.
+    ///
+    /// # Errors
+    /// Where it is missing or cannot be read.
+    pub fn sample(&self, name: &str, max_bytes: usize) -> Result<(String, Vec<u8>), WeightsError> {
+        let info = self.info(name)?;
+        let (begin, end) = info.data_offsets;
+        let mut bytes = vec![0; max_bytes.min(end - begin)];
+        self.file
+            .read_exact_at(&mut bytes, self.begin + begin as u64)
+            .map_err(|source| WeightsError::Unreadable { path: self.path.clone(), source })?;
+        Ok((format!("{:?}{:?}", info.dtype, info.shape), bytes))
     }
 
     /// Sees to it that every tensor was taken.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::cli::Explain;
 use crate::clock;
 use crate::config::{Config, WatchConfig};
-use crate::engine::registry;
+use crate::engine::registry::BUILTIN_VOICE;
 use crate::paths::Paths;
 use crate::text::dictionary::{Dictionary, DictionaryFile};
 use crate::text::{Piece, Reading, Speaking, prepare};
@@ -53,15 +53,17 @@ pub fn run(arguments: &Explain, paths: &Paths) -> anyhow::Result<()> {
     };
     let voice = arguments.voice.as_deref();
     let voice = voice.or_else(|| watch?.voice.as_deref()).unwrap_or(&config.engine.voice);
-    if registry::engine_of(voice).is_none() {
-        bail!("there is no voice `{voice}`; there are {}", registry::known_voices().join(", "));
-    }
+    let registry = config.registry(paths);
+    registry.check_known(voice)?;
+    // What is not installed would be spoken by the voice in the binary.
+    let cast = registry.cast(voice).or_else(|_| registry.cast(BUILTIN_VOICE))?;
     let mut file = DictionaryFile::new(config.text.dictionary.clone());
     file.look(clock::now());
     if let Some(problem) = file.problem() {
         bail!("{problem}");
     }
-    let explanation = explain(&arguments.line, voice, watch, &config, file.current());
+    let speaking = Speaking { voice: &cast.voice, language: &cast.language };
+    let explanation = explain(&arguments.line, speaking, watch, &config, file.current());
     if arguments.json {
         println!("{}", serde_json::to_string(&explanation)?);
     } else {
@@ -85,7 +87,7 @@ fn watch_of<'a>(path: &Path, config: &'a Config, paths: &Paths) -> anyhow::Resul
 
 fn explain(
     line: &str,
-    voice: &str,
+    speaking: Speaking<'_>,
     watch: Option<&WatchConfig>,
     config: &Config,
     dictionary: &Dictionary,
@@ -110,7 +112,6 @@ fn explain(
         }
     }
     let reading: Reading = watch.map_or(config.text.reading, |watch| watch.reading);
-    let speaking = Speaking { voice, language: registry::language_of(voice) };
     let max_chars = config.text.max_piece_chars;
     let prepared = prepare(&text, reading, speaking, dictionary, max_chars, |step, text| {
         explanation.steps.push(Taken { step: step.as_str(), text: text.to_owned() });

@@ -10,9 +10,11 @@ use super::{
     AudioConfig, Config, ConfigError, EngineConfig, Filter, LimitsConfig, QueueConfig, TextConfig,
     WatchConfig,
 };
-use crate::engine::{Prosody, registry};
+use crate::engine::Prosody;
+use crate::engine::registry::{Choice, Places, Registry};
 use crate::paths::Paths;
 use crate::text::Reading;
+use crate::voice::is_name;
 
 /// The loudness that can be asked for: 2 is 6 dB more than the voice is made with.
 pub const VOLUME: RangeInclusive<f32> = 0.0..=2.0;
@@ -38,15 +40,22 @@ impl RawConfig {
         let base = file_path.as_deref().and_then(Path::parent).unwrap_or(&paths.home).to_path_buf();
         let Self { watch, queue, engine, limits, audio, text, log, variables: _ } = self;
         let reading = Reading::without(&text.skip_steps, text.emoji);
+        let choice = Choice {
+            kind: engine.kind,
+            model: chosen_model(&engine.model, paths, &base)?,
+            quantisation: engine.quant,
+        };
+        let registry = Registry::new(Places::below(&paths.data_dir), choice.clone());
+        let known = |voice: &str| registry.check_known(voice).map_err(|error| error.to_string());
         let watch = watch
             .into_iter()
             .enumerate()
             .map(|(idx, raw)| {
-                raw.check(paths, &base, reading)
+                raw.check(paths, &base, reading, &known)
                     .map_err(|error| error.within(&format!("watch[{idx}]")))
             })
             .collect::<Result<_, _>>()?;
-        check_voice(&engine.voice).map_err(|reason| ConfigError::of("engine.voice", reason))?;
+        known(&engine.voice).map_err(|reason| ConfigError::of("engine.voice", reason))?;
         if tracing_subscriber::EnvFilter::builder().parse(&log.level).is_err() {
             return Err(ConfigError::of(
                 "log.level",
@@ -62,6 +71,7 @@ impl RawConfig {
             },
             engine: EngineConfig {
                 voice: engine.voice.into(),
+                choice,
                 fallback: engine.fallback,
                 idle_unload: optional_secs("engine.idle_unload_secs", engine.idle_unload_secs)?,
                 rate: within("engine.rate", engine.rate, Prosody::RATE)?,
@@ -136,8 +146,8 @@ fn checked_template(template: String) -> Result<std::sync::Arc<str>, ConfigError
 }
 
 impl RawWatch {
-    /// Checks one watch; relative paths are below `base`, and its text is read as `reading` says where the watch
-    /// says nothing else.
+    /// Checks one watch; relative paths are below `base`, its text is read as `reading` says where the watch says nothing
+    /// else, and `known` says which voices there are not.
     ///
     /// # Errors
     /// Names the key and what would be right.
@@ -146,6 +156,7 @@ impl RawWatch {
         paths: &Paths,
         base: &Path,
         reading: Reading,
+        known: &dyn Fn(&str) -> Result<(), String>,
     ) -> Result<WatchConfig, ConfigError> {
         if self.path.as_os_str().is_empty() {
             return Err(ConfigError::of(
@@ -159,7 +170,7 @@ impl RawWatch {
                 .map_err(|error| ConfigError::of("path", format!("is not a pattern: {error}")))?;
         }
         if let Some(voice) = &self.voice {
-            check_voice(voice).map_err(|reason| ConfigError::of("voice", reason))?;
+            known(voice).map_err(|reason| ConfigError::of("voice", reason))?;
         }
         let max_lines_per_minute =
             within("max_lines_per_minute", self.max_lines_per_minute, 0..=6_000)?;
@@ -196,10 +207,22 @@ pub fn is_pattern(path: &str) -> bool {
     path.contains(['*', '?', '['])
 }
 
-fn check_voice(voice: &str) -> Result<(), String> {
-    registry::engine_of(voice).map(|_engine| ()).ok_or_else(|| {
-        format!("there is no voice `{voice}`; there are: {}", registry::known_voices().join(", "))
-    })
+/// A model's name, or an absolute path; `None` for the best that is installed.
+fn chosen_model(model: &str, paths: &Paths, base: &Path) -> Result<Option<String>, ConfigError> {
+    let refuse = |reason: &str| Err(ConfigError::of("engine.model", reason));
+    if model.is_empty() {
+        return Ok(None);
+    }
+    if !model.contains('/') {
+        if is_name(model) {
+            return Ok(Some(model.to_owned()));
+        }
+        return refuse("is no name of a model, such as \"english\", and no path");
+    }
+    match paths.absolute(Path::new(model), base).into_os_string().into_string() {
+        Ok(path) => Ok(Some(path)),
+        Err(_) => refuse("is a path that is no text"),
+    }
 }
 
 fn within<T: PartialOrd + std::fmt::Display + Copy>(

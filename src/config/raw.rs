@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Origin;
 use super::{ConfigError, DeviceFallback, Fallback, Output};
-use crate::engine::registry;
+use crate::engine::registry::{self, Kind, Quantisation};
 use crate::text::Step;
 use crate::text::emoji::Emoji;
 pub use watch::RawWatch;
@@ -59,6 +59,9 @@ impl Default for RawQueue {
 #[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "the commented default file documents each key")]
 pub struct RawEngine {
+    pub kind: Kind,
+    pub model: String,
+    pub quant: Quantisation,
     pub voice: String,
     pub fallback: Fallback,
     pub idle_unload_secs: f64,
@@ -69,7 +72,10 @@ pub struct RawEngine {
 impl Default for RawEngine {
     fn default() -> Self {
         Self {
-            voice: registry::DEFAULT_VOICE.to_owned(),
+            kind: Kind::default(),
+            model: String::new(),
+            quant: Quantisation::default(),
+            voice: registry::AUTO.to_owned(),
             fallback: Fallback::default(),
             idle_unload_secs: 300.0,
             rate: 1.0,

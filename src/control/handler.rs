@@ -3,6 +3,7 @@
 //! Never waits for a thread: where an answer comes from one, it comes through a one-shot channel.
 
 mod files;
+pub mod voices;
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::config::check::VOLUME;
 use crate::engine::Prosody;
+use crate::engine::registry::Registry;
 use crate::history::History;
 use crate::inference::{EngineCommand, EngineSettings};
 use crate::memory;
@@ -27,6 +29,7 @@ use crate::speech::{Lane, Manner, Outcome, Report, Source};
 use crate::status::{Status, StatusBoard};
 use crate::steering::{Steering, Stopping};
 use crate::watch::WatchCommand;
+use voices::VoicesDoor;
 
 /// The name of what is said through the socket.
 pub const CONTROL_SOURCE: &str = "control";
@@ -44,19 +47,18 @@ pub struct Handler {
     board: StatusBoard,
     to_watch: Sender<WatchCommand>,
     to_engines: Sender<EngineCommand>,
+    voices: VoicesDoor,
     paths: Paths,
     source: Source,
     /// Changes with the configuration.
     manner: RefCell<Manner>,
     max_age: Cell<Option<Duration>>,
-    check_voice: CheckVoice,
+    /// Changes with the configuration.
+    registry: RefCell<Registry>,
     /// Ends the daemon.
     shutdown: Arc<Notify>,
     to_reload: mpsc::Sender<oneshot::Sender<Reloaded>>,
 }
-
-/// Why a voice cannot speak here, if it cannot.
-pub type CheckVoice = fn(&str) -> Result<(), String>;
 
 /// What reading the configuration again came to: the keys that hold from the next start on, or why the old one stays in
 /// force.
@@ -85,10 +87,10 @@ pub struct Parts {
     pub to_watch: Sender<WatchCommand>,
     /// The inference thread.
     pub to_engines: Sender<EngineCommand>,
+    /// Whoever keeps the voices.
+    pub voices: VoicesDoor,
     /// For relative paths.
     pub paths: Paths,
-    /// Tells whether a voice can be had.
-    pub check_voice: CheckVoice,
     /// Ends the daemon.
     pub shutdown: Arc<Notify>,
     /// Has the configuration read again.
@@ -120,8 +122,8 @@ impl Handler {
             board,
             to_watch,
             to_engines,
+            voices,
             paths,
-            check_voice,
             shutdown,
             to_reload,
         } = parts;
@@ -133,11 +135,12 @@ impl Handler {
             board,
             to_watch,
             to_engines,
+            voices,
+            registry: RefCell::new(config.registry(&paths)),
             paths,
             source: Source::new(CONTROL_SOURCE),
             manner: RefCell::new(manner_of(config)),
             max_age: Cell::new(config.queue.max_age),
-            check_voice,
             shutdown,
             to_reload,
         }
@@ -147,6 +150,7 @@ impl Handler {
     pub fn configure(&self, new: &Config, old: &Config) {
         self.manner.replace(manner_of(new));
         self.max_age.set(new.queue.max_age);
+        self.registry.replace(new.registry(&self.paths));
         if new.audio.volume.to_bits() != old.audio.volume.to_bits() {
             self.steering.set_volume(new.audio.volume);
         }
@@ -240,6 +244,10 @@ impl Handler {
             Request::Replay(replay) => self.replay(&replay),
             Request::Queue => Ok(Response::Queue(self.queue.waiting())),
             Request::Watch(request) => self.watch(request).await,
+            Request::Voice(request) => {
+                let registry = self.registry.borrow().clone();
+                self.voices.ask(request, registry).await
+            }
             Request::Load(load) => self.load(load),
             Request::Unload => self.command(EngineCommand::Unload),
             Request::WaitIdle(wait) => self.wait_idle(&wait).await,
@@ -269,8 +277,7 @@ impl Handler {
         }
         let voice = match say.voice {
             Some(voice) => {
-                (self.check_voice)(&voice)
-                    .map_err(|why| Refusal::new(RefusalCode::UnknownVoice, why))?;
+                self.check_voice(&voice)?;
                 voice.into()
             }
             None => Arc::clone(&self.manner.borrow().voice),
@@ -380,8 +387,14 @@ impl Handler {
 
     fn load(&self, load: Load) -> Reply {
         let voice = load.voice.unwrap_or_else(|| self.manner.borrow().voice.to_string());
-        (self.check_voice)(&voice).map_err(|why| Refusal::new(RefusalCode::UnknownVoice, why))?;
+        self.check_voice(&voice)?;
         self.command(EngineCommand::Load(voice))
+    }
+
+    /// Whether a voice can speak here, as far as that can be told without loading it.
+    fn check_voice(&self, voice: &str) -> Result<(), Refusal> {
+        let installed = self.registry.borrow().check_installed(voice);
+        installed.map_err(|error| Refusal::new(RefusalCode::UnknownVoice, error.to_string()))
     }
 
     fn command(&self, command: EngineCommand) -> Reply {

@@ -19,6 +19,8 @@ use crate::history::Entry;
 use crate::queue::Waiting;
 use crate::speech::{Lane, Outcome};
 use crate::status::Status;
+use crate::voice::card::VoiceCard;
+use crate::voice::request::VoiceRequest;
 
 /// Raised with each change that an older program would misunderstand.
 pub const PROTOCOL: u32 = 1;
@@ -60,6 +62,8 @@ pub enum Request {
     History(HistoryRequest),
     /// Watched files.
     Watch(WatchRequest),
+    /// The voices: list them, make one of a recording, and so on.
+    Voice(VoiceRequest),
     /// Load an engine ahead of its first use.
     Load(Load),
     /// Unload every engine once it is idle.
@@ -212,6 +216,10 @@ pub enum Response {
     },
     /// To [`WatchRequest`]: the files that it is about.
     Files(Vec<String>),
+    /// To [`VoiceRequest`]: one voice.
+    Voice(Box<VoiceCard>),
+    /// To [`VoiceRequest`]: several.
+    Voices(Vec<VoiceCard>),
 }
 
 /// A request that was not carried out.
@@ -247,6 +255,8 @@ pub enum RefusalCode {
     NothingToReplay,
     /// There is no such voice, or it cannot speak on this machine.
     UnknownVoice,
+    /// The voice cannot be made, or not be called so: the message says why.
+    BadVoice,
     /// There is no such source or watched file.
     UnknownSource,
     /// The file cannot be watched.

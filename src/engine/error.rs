@@ -31,6 +31,36 @@ pub enum EngineError {
         /// What it said, or how it ended.
         reason: String,
     },
+    /// A model is needed that is not there.
+    #[error("{wanted}; run: speakerd model pull {model}")]
+    NoModel {
+        /// By whom it is needed.
+        wanted: String,
+        /// One that would do.
+        model: String,
+    },
+    /// A model is there and cannot be used.
+    #[error("the model `{model}` cannot be used: {reason}")]
+    BadModel {
+        /// Which.
+        model: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A voice is there and cannot be used.
+    #[error("the voice `{voice}` cannot be used: {reason}")]
+    BadVoice {
+        /// Which.
+        voice: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The model, or the engine, makes no voices of recordings.
+    #[error("no voice can be made of a recording: {reason}")]
+    CannotClone {
+        /// Why, and the way out.
+        reason: String,
+    },
     /// The engine made no audio for longer than any engine takes: it hangs.
     #[error("the engine made no sound for {waited_secs} s")]
     Hung {

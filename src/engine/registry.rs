@@ -1,7 +1,14 @@
 //! Which engines are in this build, which voices belong to them, and how they are loaded.
 //!
-//! The only file that asks which features are on. A new engine is one folder and one row here.
+//! The only file of the engines that asks which features are on. A new engine is one folder and one row here.
 
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "pocket")]
+use super::pocket::casting::Casting;
 use super::{Engine, EngineError, espeak};
 
 /// The voices in the binary.
@@ -11,55 +18,239 @@ pub const BUILTIN: &str = "builtin";
 /// An installed espeak-ng.
 pub const ESPEAK: &str = "espeak";
 
-/// The voice where nothing else is said.
-pub const DEFAULT_VOICE: &str = "rms";
+/// Cloned voices.
+#[cfg(feature = "pocket")]
+pub const POCKET: &str = "pocket";
 
-/// The engine that a voice belongs to; `None` for a name that no engine knows.
-pub fn engine_of(voice: &str) -> Option<&'static str> {
-    #[cfg(feature = "builtin")]
-    if super::builtin::VOICES.contains(&voice) {
-        return Some(BUILTIN);
+/// The voice that is always there.
+pub const BUILTIN_VOICE: &str = "rms";
+
+/// Whoever speaks best on this machine.
+pub const AUTO: &str = "auto";
+
+/// Which engine speaks where no voice is named.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The best installed model, and where there is none the voice in the binary.
+    #[default]
+    Auto,
+    /// The voice in the binary; models are not loaded.
+    Builtin,
+    /// A model; where there is none, that is an error.
+    Pocket,
+}
+
+/// How a model's weights are kept in memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Quantisation {
+    /// In 8 bits, 32 values with one scale.
+    #[default]
+    #[serde(rename = "q8_0")]
+    Q8,
+    /// As they are.
+    #[serde(rename = "none")]
+    None,
+}
+
+/// What the user has chosen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// Which engine.
+    pub kind: Kind,
+    /// Which model, by name or path; `None` for the best that is installed.
+    pub model: Option<String>,
+    /// How its weights are kept.
+    pub quantisation: Quantisation,
+}
+
+/// Where the engines' files are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// A directory for each installed model.
+    pub models: PathBuf,
+    /// A file for each voice.
+    pub voices: PathBuf,
+}
+
+impl Places {
+    /// Below the data directory.
+    pub fn below(data_dir: &Path) -> Self {
+        Self { models: data_dir.join("models"), voices: data_dir.join("voices") }
     }
-    espeak::language_of(voice).map(|_language| ESPEAK)
 }
 
-/// The language of a voice, as espeak-ng names it; voices that do not say are English.
-pub fn language_of(voice: &str) -> &str {
-    espeak::language_of(voice).unwrap_or("en")
+/// One engine that can be loaded.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EngineId {
+    /// Its name.
+    pub engine: &'static str,
+    /// The model that it runs, where it has several.
+    pub model: Option<String>,
 }
 
-/// The voices to name in an error.
-pub fn known_voices() -> Vec<String> {
-    let mut voices = Vec::new();
-    #[cfg(feature = "builtin")]
-    voices.extend(super::builtin::VOICES.iter().map(|voice| (*voice).to_owned()));
-    voices.push("espeak:LANG (such as espeak:de, with espeak-ng installed)".to_owned());
-    voices
+impl EngineId {
+    /// An engine that has no models.
+    pub fn new(engine: &'static str) -> Self {
+        Self { engine, model: None }
+    }
 }
 
-/// Why a voice that has a good name cannot speak on this machine, where that can be told without loading it.
-///
-/// # Errors
-/// Names what is missing and the way out.
-pub fn check_installed(voice: &str) -> Result<(), EngineError> {
-    match engine_of(voice) {
-        Some(ESPEAK) if !espeak::installed() => {
-            Err(EngineError::MissingProgram { program: espeak::PROGRAM, package: espeak::PROGRAM })
+impl fmt::Display for EngineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.model {
+            Some(model) => write!(f, "{} {model}", self.engine),
+            None => f.write_str(self.engine),
         }
-        Some(_) => Ok(()),
-        None => Err(EngineError::UnknownVoice { name: voice.to_owned(), known: known_voices() }),
     }
 }
 
-/// Loads an engine.
-///
-/// # Errors
-/// Whatever keeps it from loading.
-pub fn load(engine: &str) -> Result<Box<dyn Engine>, EngineError> {
-    match engine {
-        #[cfg(feature = "builtin")]
-        BUILTIN => super::builtin::load(),
-        ESPEAK => espeak::load(),
-        _ => Err(EngineError::Failed(format!("this build has no engine `{engine}`"))),
+/// Who speaks where a voice is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cast {
+    /// The voice, which is another one than asked for only where that left it open.
+    pub voice: String,
+    /// The language that it speaks, as `en`.
+    pub language: String,
+    /// The engine that it belongs to.
+    pub engine: EngineId,
+}
+
+/// The engines of this build, and the models and voices of this machine. Looks at the disk each time it is asked: what was
+/// installed a moment ago speaks the next line.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    choice: Choice,
+    #[cfg(feature = "pocket")]
+    casting: Casting,
+}
+
+impl Registry {
+    /// The engines, with what is installed at these places.
+    #[cfg_attr(
+        not(feature = "pocket"),
+        expect(unused_variables, clippy::needless_pass_by_value, reason = "models are at places")
+    )]
+    pub fn new(places: Places, choice: Choice) -> Self {
+        Self {
+            #[cfg(feature = "pocket")]
+            casting: Casting::new(places, choice.clone()),
+            choice,
+        }
     }
+
+    /// Goes by another choice.
+    pub fn choose(&mut self, choice: &Choice) {
+        self.choice.clone_from(choice);
+        #[cfg(feature = "pocket")]
+        self.casting.choose(choice);
+    }
+
+    /// Who speaks where that voice is asked for.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownVoice`], or what is missing for a voice that is known.
+    pub fn cast(&self, voice: &str) -> Result<Cast, EngineError> {
+        let of = |engine, language: &str| Cast {
+            voice: voice.to_owned(),
+            language: language.to_owned(),
+            engine: EngineId::new(engine),
+        };
+        #[cfg(feature = "builtin")]
+        if super::builtin::VOICES.contains(&voice) {
+            return Ok(of(BUILTIN, "en"));
+        }
+        if let Some(language) = espeak::language_of(voice) {
+            return Ok(of(ESPEAK, language));
+        }
+        #[cfg(feature = "pocket")]
+        if let Some(cast) = self.casting.cast(voice)? {
+            return Ok(cast);
+        }
+        match (voice, self.choice.kind) {
+            (AUTO, Kind::Pocket) => Err(EngineError::NoModel {
+                wanted: "engine.kind is \"pocket\"".to_owned(),
+                model: "english".to_owned(),
+            }),
+            (AUTO, Kind::Auto | Kind::Builtin) => self.cast(BUILTIN_VOICE),
+            _ => Err(self.unknown(voice)),
+        }
+    }
+
+    fn unknown(&self, voice: &str) -> EngineError {
+        EngineError::UnknownVoice { name: voice.to_owned(), known: self.known_voices() }
+    }
+
+    /// Whether a voice may be named: it speaks here, or would if its model were installed.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownVoice`]
+    pub fn check_known(&self, voice: &str) -> Result<(), EngineError> {
+        if voice == AUTO {
+            return Ok(());
+        }
+        match self.cast(voice) {
+            Err(error @ EngineError::UnknownVoice { .. }) => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// The language of a voice; voices that do not say are English.
+    pub fn language_of(&self, voice: &str) -> String {
+        self.cast(voice).map_or_else(|_| "en".to_owned(), |cast| cast.language)
+    }
+
+    /// The voices to name in an error.
+    pub fn known_voices(&self) -> Vec<String> {
+        let mut voices = vec![AUTO.to_owned()];
+        #[cfg(feature = "builtin")]
+        voices.extend(super::builtin::VOICES.iter().map(|voice| (*voice).to_owned()));
+        #[cfg(feature = "pocket")]
+        voices.extend(self.casting.voices());
+        voices.push("espeak:LANG (such as espeak:de, with espeak-ng installed)".to_owned());
+        voices
+    }
+
+    /// Why a voice that has a good name cannot speak on this machine, where that can be told without loading it.
+    ///
+    /// # Errors
+    /// Names what is missing and the way out.
+    pub fn check_installed(&self, voice: &str) -> Result<(), EngineError> {
+        let cast = self.cast(voice)?;
+        if cast.engine.engine == ESPEAK && !espeak::installed() {
+            let (program, package) = (espeak::PROGRAM, espeak::PROGRAM);
+            return Err(EngineError::MissingProgram { program, package });
+        }
+        Ok(())
+    }
+
+    /// The models and the voices of this machine.
+    #[cfg(feature = "pocket")]
+    pub fn casting(&self) -> &Casting {
+        &self.casting
+    }
+
+    /// Loads an engine.
+    ///
+    /// # Errors
+    /// Whatever keeps it from loading.
+    pub fn load(&self, id: &EngineId) -> Result<Box<dyn Engine>, EngineError> {
+        match id.engine {
+            #[cfg(feature = "builtin")]
+            BUILTIN => super::builtin::load(),
+            ESPEAK => espeak::load(),
+            #[cfg(feature = "pocket")]
+            POCKET => self.casting.load(id.model.as_deref().unwrap_or_default()),
+            _ => Err(EngineError::Failed(format!("this build has no engine `{id}`"))),
+        }
+    }
+}
+
+/// Whether a name is that of a voice outside the library.
+pub fn is_reserved(name: &str) -> bool {
+    #[cfg(feature = "builtin")]
+    if super::builtin::VOICES.contains(&name) {
+        return true;
+    }
+    name == AUTO || espeak::language_of(name).is_some()
 }

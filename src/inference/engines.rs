@@ -12,7 +12,7 @@ use super::EngineSettings;
 use super::limits;
 use crate::clock;
 use crate::config::Fallback;
-use crate::engine::registry;
+use crate::engine::registry::{BUILTIN_VOICE, Cast, Choice, EngineId, Registry};
 use crate::engine::{Engine, EngineError};
 use crate::status::StatusBoard;
 
@@ -21,14 +21,20 @@ const MAX_LOADED: usize = 2;
 
 /// Where engines come from. Handed in, so that tests bring engines of their own.
 pub trait EngineSource: Send {
-    /// The name of the engine that a voice belongs to.
-    fn engine_of(&self, voice: &str) -> Option<&'static str>;
+    /// Who speaks where that voice is asked for.
+    ///
+    /// # Errors
+    /// Where nobody does, and what to do about it.
+    fn cast(&self, voice: &str) -> Result<Cast, EngineError>;
 
     /// Loads an engine.
     ///
     /// # Errors
     /// Whatever keeps it from loading.
-    fn load(&mut self, name: &'static str) -> Result<Box<dyn Engine>, EngineError>;
+    fn load(&mut self, id: &EngineId) -> Result<Box<dyn Engine>, EngineError>;
+
+    /// Goes by another choice of engines.
+    fn choose(&mut self, choice: &Choice);
 
     /// The voice that speaks where another one cannot.
     fn fallback_voice(&self) -> &str;
@@ -40,21 +46,27 @@ pub trait EngineSource: Send {
 /// The engines of this build.
 #[derive(Debug)]
 pub struct BuiltEngines {
+    /// What there is.
+    pub registry: Registry,
     /// Called after an unload.
     pub trim_memory: fn(),
 }
 
 impl EngineSource for BuiltEngines {
-    fn engine_of(&self, voice: &str) -> Option<&'static str> {
-        registry::engine_of(voice)
+    fn cast(&self, voice: &str) -> Result<Cast, EngineError> {
+        self.registry.cast(voice)
     }
 
-    fn load(&mut self, name: &'static str) -> Result<Box<dyn Engine>, EngineError> {
-        registry::load(name)
+    fn load(&mut self, id: &EngineId) -> Result<Box<dyn Engine>, EngineError> {
+        self.registry.load(id)
+    }
+
+    fn choose(&mut self, choice: &Choice) {
+        self.registry.choose(choice);
     }
 
     fn fallback_voice(&self) -> &str {
-        registry::DEFAULT_VOICE
+        BUILTIN_VOICE
     }
 
     fn trim_memory(&self) {
@@ -65,9 +77,10 @@ impl EngineSource for BuiltEngines {
 /// The loaded engines.
 pub struct Engines {
     source: Box<dyn EngineSource>,
-    loaded: BTreeMap<&'static str, Loaded>,
+    loaded: BTreeMap<EngineId, Loaded>,
     fallback: Fallback,
     idle_unload: Option<Duration>,
+    choice: Choice,
     board: StatusBoard,
 }
 
@@ -81,7 +94,7 @@ pub struct Found<'a> {
     /// The engine.
     pub engine: &'a mut dyn Engine,
     /// Which, to drop it after a panic.
-    pub name: &'static str,
+    pub id: EngineId,
     /// The voice that will speak: the one asked for, or the fallback.
     pub voice: String,
     /// Why it is another one than was asked for.
@@ -96,12 +109,35 @@ impl Engines {
         board: StatusBoard,
     ) -> Self {
         let (fallback, idle_unload) = (settings.fallback, settings.idle_unload);
-        Self { source, loaded: BTreeMap::new(), fallback, idle_unload, board }
+        let (loaded, choice) = (BTreeMap::new(), settings.choice.clone());
+        Self { source, loaded, fallback, idle_unload, choice, board }
     }
 
-    /// Goes by other settings; what is loaded stays.
+    /// Goes by other settings. What is loaded stays, unless other models were chosen, or another way to keep them.
     pub fn configure(&mut self, settings: &EngineSettings) {
         (self.fallback, self.idle_unload) = (settings.fallback, settings.idle_unload);
+        if self.choice != settings.choice {
+            self.choice.clone_from(&settings.choice);
+            self.source.choose(&self.choice);
+            let of_models = self.loaded.keys().filter(|id| id.model.is_some());
+            for id in of_models.cloned().collect::<Vec<_>>() {
+                self.unload(&id, "another choice");
+            }
+        }
+    }
+
+    /// Who would speak where that voice is asked for: where nobody does, the fallback.
+    ///
+    /// # Errors
+    /// Where there is no fallback either.
+    pub fn cast(&self, voice: &str) -> Result<Cast, EngineError> {
+        self.source.cast(voice).or_else(|error| self.source.cast(self.instead(voice, error)?))
+    }
+
+    /// The voice that speaks in the place of one that cannot.
+    fn instead(&self, voice: &str, error: EngineError) -> Result<&str, EngineError> {
+        let instead = self.source.fallback_voice();
+        if self.fallback == Fallback::None || instead == voice { Err(error) } else { Ok(instead) }
     }
 
     /// Finds the engine for a voice, loading it where necessary; where that fails, the fallback's.
@@ -112,57 +148,72 @@ impl Engines {
     /// # Panics
     /// Never: what was loaded just now is there.
     pub fn for_voice(&mut self, voice: &str, now: Instant) -> Result<Found<'_>, EngineError> {
-        let (name, voice, degraded) = match self.ensure(voice, now) {
-            Ok(name) => (name, voice.to_owned(), None),
+        let (cast, degraded) = match self.ensure(voice, now) {
+            Ok(cast) => (cast, None),
             Err(error) => {
-                let instead = self.source.fallback_voice().to_owned();
-                if self.fallback == Fallback::None || instead == voice {
-                    return Err(error);
-                }
-                let degraded = format!("{error}; {instead} speaks instead");
+                let why = error.to_string();
+                let instead = self.instead(voice, error)?.to_owned();
+                let degraded = format!("{why}; {instead} speaks instead");
                 warn!("{degraded}");
-                (self.ensure(&instead, now)?, instead, Some(degraded))
+                (self.ensure(&instead, now)?, Some(degraded))
             }
         };
         self.board.modify(|status| status.engine.degraded.clone_from(&degraded));
-        let loaded = self.loaded.get_mut(&name).expect("it was loaded just now");
+        let Cast { voice, engine: id, .. } = cast;
+        let loaded = self.loaded.get_mut(&id).expect("it was loaded just now");
         loaded.last_used = now;
-        Ok(Found { engine: &mut *loaded.engine, name, voice, degraded })
+        Ok(Found { engine: &mut *loaded.engine, id, voice, degraded })
     }
 
-    fn ensure(&mut self, voice: &str, now: Instant) -> Result<&'static str, EngineError> {
-        let name = self.source.engine_of(voice).ok_or_else(|| EngineError::UnknownVoice {
-            name: voice.to_owned(),
-            known: registry::known_voices(),
-        })?;
-        if self.loaded.contains_key(&name) {
-            return Ok(name);
+    /// The engine of exactly that voice, loaded where necessary.
+    ///
+    /// # Errors
+    /// Whatever keeps it from speaking; nobody else takes its place.
+    pub fn exactly(
+        &mut self,
+        voice: &str,
+        now: Instant,
+    ) -> Result<(&mut dyn Engine, EngineId), EngineError> {
+        let id = self.ensure(voice, now)?.engine;
+        match self.loaded.get_mut(&id) {
+            Some(loaded) => {
+                loaded.last_used = now;
+                Ok((&mut *loaded.engine, id))
+            }
+            None => Err(EngineError::Failed("it was unloaded at once".to_owned())),
         }
+    }
+
+    fn ensure(&mut self, voice: &str, now: Instant) -> Result<Cast, EngineError> {
+        let cast = self.source.cast(voice)?;
+        if self.loaded.contains_key(&cast.engine) {
+            return Ok(cast);
+        }
+        let oldest = self.loaded.iter().min_by_key(|(_, loaded)| loaded.last_used);
         if self.loaded.len() >= MAX_LOADED
-            && let Some(oldest) =
-                self.loaded.iter().min_by_key(|(_, loaded)| loaded.last_used).map(|(name, _)| *name)
+            && let Some(oldest) = oldest.map(|(id, _)| id.clone())
         {
-            self.unload(oldest, "to make room");
+            self.unload(&oldest, "to make room");
         }
-        let source = &mut self.source;
-        let engine = catch_unwind(AssertUnwindSafe(|| source.load(name)))
+        let (source, id) = (&mut self.source, &cast.engine);
+        let engine = catch_unwind(AssertUnwindSafe(|| source.load(id)))
             .unwrap_or_else(|_| Err(EngineError::Failed("it panicked while loading".to_owned())))?;
         let load_ms = clock::now().duration_since(now).as_secs_f64() * 1e3;
-        info!(engine = engine.info().name, load_ms, "loaded");
-        self.loaded.insert(name, Loaded { engine, last_used: now });
+        info!(engine = engine.info().name, model = id.model, load_ms, "loaded");
+        self.loaded.insert(id.clone(), Loaded { engine, last_used: now });
         self.board.modify(|status| status.engine.n_loads += 1);
         self.publish();
-        Ok(name)
+        Ok(cast)
     }
 
     /// Drops an engine whose state is not to be trusted any more.
-    pub fn discard(&mut self, name: &'static str) {
-        self.unload(name, "after a failure");
+    pub fn discard(&mut self, id: &EngineId) {
+        self.unload(id, "after a failure");
     }
 
     /// Stamps the end of a use.
-    pub fn touch(&mut self, name: &'static str, now: Instant) {
-        if let Some(loaded) = self.loaded.get_mut(&name) {
+    pub fn touch(&mut self, id: &EngineId, now: Instant) {
+        if let Some(loaded) = self.loaded.get_mut(id) {
             loaded.last_used = now;
         }
     }
@@ -186,22 +237,22 @@ impl Engines {
             .loaded
             .iter()
             .filter(|(_, loaded)| is_due(loaded))
-            .map(|(name, _)| *name)
+            .map(|(id, _)| id.clone())
             .collect();
-        for name in due {
-            self.unload(name, "idle");
+        for id in due {
+            self.unload(&id, "idle");
         }
     }
 
     /// Unloads everything.
     pub fn unload_all(&mut self) {
-        for name in self.loaded.keys().copied().collect::<Vec<_>>() {
-            self.unload(name, "asked for");
+        for id in self.loaded.keys().cloned().collect::<Vec<_>>() {
+            self.unload(&id, "asked for");
         }
     }
 
-    fn unload(&mut self, name: &'static str, why: &'static str) {
-        let Some(loaded) = self.loaded.remove(&name) else { return };
+    fn unload(&mut self, id: &EngineId, why: &'static str) {
+        let Some(loaded) = self.loaded.remove(id) else { return };
         let engine = loaded.engine.info().name;
         let before = crate::memory::resident_bytes();
         if catch_unwind(AssertUnwindSafe(|| drop(loaded))).is_err() {
@@ -220,8 +271,11 @@ impl Engines {
     }
 
     fn publish(&self) {
-        let names: Vec<_> =
-            self.loaded.values().map(|loaded| loaded.engine.info().name.to_owned()).collect();
+        let name = |(id, loaded): (&EngineId, &Loaded)| match &id.model {
+            Some(model) => format!("{} {model}", loaded.engine.info().name),
+            None => loaded.engine.info().name.to_owned(),
+        };
+        let names: Vec<_> = self.loaded.iter().map(name).collect();
         self.board.modify(|status| status.engine.loaded = names);
     }
 }

@@ -10,7 +10,8 @@ use crossbeam_channel::Select;
 use super::engines::{Engines, Found};
 use super::limits::{Stopwatch, audio_budget};
 use crate::clock;
-use crate::engine::{Engine, EngineError, Prosody, Speech, registry};
+use crate::engine::registry::Cast;
+use crate::engine::{Engine, EngineError, Prosody, Speech};
 use crate::pcm::{PcmChunk, PcmSpec};
 use crate::pipe::{AudioMessage, AudioSender, Opening};
 use crate::queue::Outlet;
@@ -25,6 +26,9 @@ const FULL_PIPE_POLL: Duration = Duration::from_millis(100);
 
 /// How much silence is sent at once.
 const SILENT_CHUNK: Duration = Duration::from_millis(100);
+
+/// What the voice speaks that takes the place of another one.
+const FALLBACK_LANGUAGE: &str = "en";
 
 /// What speaking needs besides the engines.
 pub struct Speaker<'a> {
@@ -114,15 +118,19 @@ impl Speaker<'_> {
         }
         // By the voice that was asked for first: where there is nothing to say, no engine is loaded.
         let voice = utterance.manner.voice.clone();
-        let (mut prepared, mut words) = self.prepare(utterance, &voice)?;
-        let found = engines
-            .for_voice(&voice, clock::now())
-            .map_err(|error| Stop::because(Outcome::Failed, error.to_string()))?;
-        let Found { engine, name, voice: its_voice, degraded } = found;
-        if *its_voice != *voice {
-            (prepared, words) = self.prepare(utterance, &its_voice)?;
+        let failed = |error: EngineError| Stop::because(Outcome::Failed, error.to_string());
+        let cast = engines.cast(&voice).map_err(failed)?;
+        let (mut prepared, mut words) = self.prepare(utterance, &cast)?;
+        let Found { engine, id, voice, degraded } =
+            engines.for_voice(&voice, clock::now()).map_err(failed)?;
+        if voice != cast.voice {
+            let language = FALLBACK_LANGUAGE.to_owned();
+            let instead = Cast { voice: voice.clone(), language, engine: id.clone() };
+            (prepared, words) = self.prepare(utterance, &instead)?;
         }
-        let voice = its_voice;
+        if *utterance.manner.voice != *voice {
+            self.send(AudioMessage::Voice(utterance.id, voice.as_str().into()))?;
+        }
         let report = utterance.ticket.report_mut();
         report.spoken_text = Some(words);
         report.spoken_voice = Some(voice.clone());
@@ -135,22 +143,22 @@ impl Speaker<'_> {
         let spoken = if let Ok(spoken) = spoken {
             spoken
         } else {
-            engines.discard(name);
+            engines.discard(&id);
             Err(Stop::because(
                 Outcome::Failed,
                 "the engine panicked; it is loaded anew for the next utterance",
             ))
         };
         if matches!(spoken, Err(Stop::Hung(_))) {
-            engines.discard(name);
+            engines.discard(&id);
         }
-        engines.touch(name, clock::now());
+        engines.touch(&id, clock::now());
         spoken
     }
 
     /// Makes the text ready for a voice; returns with it what will be said.
-    fn prepare(&self, utterance: &Utterance, voice: &str) -> Result<(Prepared, String), Stop> {
-        let speaking = Speaking { voice, language: registry::language_of(voice) };
+    fn prepare(&self, utterance: &Utterance, cast: &Cast) -> Result<(Prepared, String), Stop> {
+        let speaking = Speaking { voice: &cast.voice, language: &cast.language };
         let reading = utterance.manner.reading;
         let (text, max) = (&utterance.text, self.max_piece_chars);
         let prepared = catch_unwind(AssertUnwindSafe(|| {
@@ -197,6 +205,10 @@ impl Speaker<'_> {
                 let chunk = stream.next_chunk().map_err(|error| self.failed(&error, utterance))?;
                 self.account(utterance, &mut stopwatch, began)?;
                 let Some(chunk) = chunk else { break };
+                if chunk.samples.is_empty() {
+                    self.check(utterance)?; // it is at work, and may no longer be wanted
+                    continue;
+                }
                 let report = utterance.ticket.report_mut();
                 report.audio += chunk.duration();
                 if report.audio > budget {
@@ -316,6 +328,10 @@ impl Speaker<'_> {
             | EngineError::UnknownVoice { .. }
             | EngineError::MissingProgram { .. }
             | EngineError::ProgramFailed { .. }
+            | EngineError::NoModel { .. }
+            | EngineError::BadModel { .. }
+            | EngineError::BadVoice { .. }
+            | EngineError::CannotClone { .. }
             | EngineError::Failed(_)
             | EngineError::Io { .. } => Stop::because(Outcome::Failed, error.to_string()),
         }

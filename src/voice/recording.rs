@@ -61,10 +61,11 @@ impl Recording {
     pub fn read(path: &Path) -> Result<Self, RecordingError> {
         let unreadable = |source| RecordingError::Unreadable { path: path.to_owned(), source };
         let unusable = |reason: String| RecordingError::Unusable { path: path.to_owned(), reason };
-        let file = File::open(path).map_err(unreadable)?;
-        if !file.metadata().map_err(unreadable)?.is_file() {
+        // Before it is opened: opening a pipe waits for whoever writes into it.
+        if !path.metadata().map_err(unreadable)?.is_file() {
             return Err(unusable("it is no file".to_owned()));
         }
+        let file = File::open(path).map_err(unreadable)?;
         let stream = MediaSourceStream::new(Box::new(file), MediaSourceStreamOptions::default());
         let mut hint = Hint::new();
         if let Some(extension) = path.extension().and_then(|extension| extension.to_str()) {

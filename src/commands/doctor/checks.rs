@@ -12,7 +12,6 @@ use crate::commands::install::Autostart;
 use crate::config::{Config, Fallback};
 use crate::control::client::{Client, ClientError};
 use crate::control::protocol::{Request, Response};
-use crate::engine::registry;
 use crate::paths::Paths;
 use crate::playback::card::probe;
 use crate::status::{CardState, Status};
@@ -123,15 +122,22 @@ pub(super) fn sound(config: &Config, status: Option<&Status>, findings: &mut Vec
 }
 
 /// Whether the voices that are asked for can speak.
-pub(super) fn engines(config: &Config, findings: &mut Vec<Finding>) {
+pub(super) fn engines(config: &Config, paths: &Paths, findings: &mut Vec<Finding>) {
+    let registry = config.registry(paths);
     let mut voices = BTreeSet::from([config.engine.voice.as_ref()]);
     voices.extend(config.watch.iter().filter_map(|watch| watch.voice.as_deref()));
     for voice in voices {
-        let loaded = registry::check_installed(voice).and_then(|()| {
-            registry::engine_of(voice).map_or(Ok(()), |engine| registry::load(engine).map(drop))
+        let loaded = registry.check_installed(voice).and_then(|()| {
+            let cast = registry.cast(voice)?;
+            registry.load(&cast.engine).map(|_engine| cast)
         });
         findings.push(match (loaded, config.engine.fallback) {
-            (Ok(()), _) => Finding::fine("voice", format!("{voice} can be loaded")),
+            (Ok(cast), _) if cast.voice == voice => {
+                Finding::fine("voice", format!("{voice} can be loaded"))
+            }
+            (Ok(cast), _) => {
+                Finding::fine("voice", format!("{voice} is {}, and can be loaded", cast.voice))
+            }
             (Err(error), Fallback::Builtin) => Finding::warning(
                 "voice",
                 format!("{voice}: {error}"),

@@ -7,10 +7,9 @@
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use safetensors::Dtype;
-use safetensors::tensor::TensorView;
 
 use crate::nn::transformer::{LayerCache, TransformerConfig, TransformerState};
+use crate::weights::writing::{NamedTensor, Values, to_bytes};
 use crate::weights::{Checkpoint, WeightsError};
 
 /// A voice has fewer positions: more than 100 s of speech, where 30 s are used.
@@ -126,35 +125,32 @@ impl VoiceState {
         Err(VoiceStateError::OtherModel { path: "in memory".to_owned(), reason })
     }
 
+    /// The tensors that [`VoiceState::read`] reads.
+    pub fn to_named(&self, config: &TransformerConfig) -> Vec<NamedTensor> {
+        let shape = vec![2, 1, self.n_positions, config.n_kv_heads, config.head_dim];
+        let mut tensors = Vec::with_capacity(3 * self.layers.len());
+        for (idx, layer) in self.layers.iter().enumerate() {
+            let name = |part: &str| format!("transformer.layers.{idx}.self_attn/{part}");
+            let cache = [layer.keys.as_slice(), &layer.values].concat();
+            tensors.push(NamedTensor {
+                name: name("cache"),
+                shape: shape.clone(),
+                values: Values::Floats(cache),
+            });
+            for (part, value) in [("offset", self.n_positions as u64), ("pad", 0)] {
+                let values = Values::Integers(vec![value.cast_signed()]);
+                tensors.push(NamedTensor { name: name(part), shape: vec![1], values });
+            }
+        }
+        tensors
+    }
+
     /// The bytes of the file that [`VoiceState::read`] reads.
     ///
     /// # Errors
     /// Where they cannot be put together.
     pub fn to_bytes(&self, config: &TransformerConfig) -> Result<Vec<u8>, VoiceStateError> {
-        let write = |error: safetensors::SafeTensorError| VoiceStateError::Write(error.to_string());
-        let shape = vec![2, 1, self.n_positions, config.n_kv_heads, config.head_dim];
-        let caches: Vec<Vec<u8>> = self
-            .layers
-            .iter()
-            .map(|layer| {
-                let values = layer.keys.iter().chain(&layer.values);
-                values.flat_map(|value| value.to_le_bytes()).collect()
-            })
-            .collect();
-        let (offset, pad) = ((self.n_positions as u64).to_le_bytes(), 0_i64.to_le_bytes());
-        let mut views = Vec::with_capacity(3 * caches.len());
-        for (idx, cache) in caches.iter().enumerate() {
-            let name = |part: &str| format!("transformer.layers.{idx}.self_attn/{part}");
-            let cache = TensorView::new(Dtype::F32, shape.clone(), cache).map_err(write)?;
-            views.push((name("cache"), cache));
-            for (part, value) in [("offset", &offset), ("pad", &pad)] {
-                views.push((
-                    name(part),
-                    TensorView::new(Dtype::I64, vec![1], value).map_err(write)?,
-                ));
-            }
-        }
-        safetensors::serialize(views, None).map_err(write)
+        to_bytes(&self.to_named(config), None).map_err(VoiceStateError::Write)
     }
 
     /// What a transformer remembers after these positions.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use speakerd::engine::registry::{Cast, Choice, EngineId};
 use speakerd::engine::{Engine, EngineError, EngineInfo, Speech, SpeechStream};
 use speakerd::inference::engines::EngineSource;
 use speakerd::pcm::{PcmChunk, PcmSpec};
@@ -77,15 +78,16 @@ impl SpeechStream for Tones {
 pub(crate) struct TestEngines;
 
 impl EngineSource for TestEngines {
-    fn engine_of(&self, voice: &str) -> Option<&'static str> {
-        match voice {
-            "missing" => Some("missing"),
-            _ => Some("tone"),
-        }
+    fn cast(&self, voice: &str) -> Result<Cast, EngineError> {
+        let engine = if voice == "missing" { "missing" } else { "tone" };
+        let (voice, language) = (voice.to_owned(), "en".to_owned());
+        Ok(Cast { voice, language, engine: EngineId::new(engine) })
     }
 
-    fn load(&mut self, name: &'static str) -> Result<Box<dyn Engine>, EngineError> {
-        match name {
+    fn choose(&mut self, _choice: &Choice) {}
+
+    fn load(&mut self, id: &EngineId) -> Result<Box<dyn Engine>, EngineError> {
+        match id.engine {
             "missing" => Err(EngineError::MissingProgram { program: "voice", package: "voices" }),
             _ => Ok(Box::new(ToneEngine::new())),
         }

@@ -1,0 +1,222 @@
+//! Pocket TTS as an engine: a model that is loaded, and the few voices of it that were spoken last.
+
+use std::path::PathBuf;
+
+use tracing::info;
+
+use super::fast::cloning::{Cloning, CloningError};
+use super::fast::{Codec, FastModel};
+use super::files::ModelFiles;
+use super::fingerprint;
+use super::model::{ModelError, StreamError};
+use super::recording::ended_on_a_pause;
+use super::stream::{Sampling, TextInTheMaking};
+use super::voices::{Found, VoiceCache, VoiceStore};
+use crate::engine::registry::{POCKET, Quantisation};
+use crate::engine::{Embedding, Engine, EngineError, EngineInfo, Progress, Speech, SpeechStream};
+use crate::nn::kernels::Processor;
+use crate::nn::kernels::matrix::Precision;
+use crate::nn::transformer::TransformerConfig;
+use crate::pcm::{PcmChunk, PcmSpec};
+use crate::voice::library::Library;
+use crate::weights::Checkpoint;
+
+/// Where a model is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelSeat {
+    /// What it is called.
+    pub name: String,
+    /// The directory of its predefined voices, which need not exist.
+    pub voices: PathBuf,
+    /// Its files.
+    pub files: ModelFiles,
+}
+
+/// A model that is loaded, and the library that it speaks from.
+#[derive(Debug)]
+pub struct PocketEngine {
+    info: EngineInfo,
+    model: FastModel,
+    voices: VoiceCache,
+}
+
+impl PocketEngine {
+    /// Loads a model.
+    ///
+    /// # Errors
+    /// Where a file is damaged, or belongs to another model.
+    pub fn load(
+        seat: ModelSeat,
+        library: Library,
+        quantisation: Quantisation,
+    ) -> Result<Self, EngineError> {
+        let ModelSeat { name, voices, files } = seat;
+        let bad =
+            |error: ModelError| EngineError::BadModel { model: name.clone(), reason: told(&error) };
+        let hash = Checkpoint::open(&files.weights).and_then(|it| fingerprint::of_weights(&it));
+        let hash = hash.map_err(|error| bad(error.into()))?;
+        let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let codec = if n_threads > 1 { Codec::Threaded } else { Codec::Inline };
+        let processor = Processor::of_this_machine();
+        let model = FastModel::load(files, precision(quantisation), processor, codec);
+        let model = model.map_err(bad)?;
+        let spec = PcmSpec::new(model.config.mimi.sample_rate_hz);
+        let info = EngineInfo { name: POCKET, spec, voices: library.names() };
+        let voices = VoiceCache::new(VoiceStore::new(name, hash, voices, library));
+        Ok(Self { info, model, voices })
+    }
+}
+
+/// How weights are kept.
+pub fn precision(quantisation: Quantisation) -> Precision {
+    match quantisation {
+        Quantisation::Q8 => Precision::EightBits,
+        Quantisation::None => Precision::Full,
+    }
+}
+
+/// An error with what caused it.
+fn told(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+impl Engine for PocketEngine {
+    fn info(&self) -> &EngineInfo {
+        &self.info
+    }
+
+    fn begin<'e>(
+        &'e mut self,
+        speech: &Speech<'_>,
+    ) -> Result<Box<dyn SpeechStream + 'e>, EngineError> {
+        if speech.text.trim().is_empty() {
+            return Err(EngineError::EmptyText);
+        }
+        let config = &self.model.config.flow_lm.transformer;
+        let stage = match self.voices.find(speech.voice, config)? {
+            Found::Ready => Stage::Ready(self),
+            Found::Recording(recording) => {
+                let making = self.begin_making(speech.voice, &recording)?;
+                Stage::Making(self, Box::new(making))
+            }
+        };
+        let (text, voice) = (speech.text.to_owned(), speech.voice.to_owned());
+        Ok(Box::new(PocketStream { stage, text, voice, sampling: Sampling::new(speech.seed) }))
+    }
+
+    fn embed(&mut self, voice: &str) -> Result<Box<dyn Embedding>, EngineError> {
+        let recording = self.voices.store().recording(voice)?;
+        Ok(Box::new(self.begin_making(voice, &recording)?))
+    }
+}
+
+impl PocketEngine {
+    fn begin_making(&self, voice: &str, recording: &[f32]) -> Result<Making, EngineError> {
+        info!(voice, model = self.voices.store().model(), "makes a voice of its recording");
+        let cloning = self.model.begin_cloning(&ended_on_a_pause(recording));
+        let cloning = cloning.map_err(|error| not_made(voice, &error))?;
+        Ok(Making {
+            cloning,
+            voice: voice.to_owned(),
+            store: self.voices.store().clone(),
+            config: self.model.config.flow_lm.transformer.clone(),
+        })
+    }
+}
+
+fn not_made(voice: &str, error: &CloningError) -> EngineError {
+    match error {
+        CloningError::CannotClone => EngineError::CannotClone { reason: told(error) },
+        _ => EngineError::BadVoice { voice: voice.to_owned(), reason: told(error) },
+    }
+}
+
+/// A voice in the making; its state is written into its file at the end.
+struct Making {
+    cloning: Cloning,
+    voice: String,
+    store: VoiceStore,
+    config: TransformerConfig,
+}
+
+impl Embedding for Making {
+    fn step(&mut self) -> Result<Progress, EngineError> {
+        let made = self.cloning.step().map_err(|error| not_made(&self.voice, &error))?;
+        let Some(state) = made else { return Ok(Progress::Working(self.cloning.progress())) };
+        self.store.write(&self.voice, state.to_named(&self.config))?;
+        Ok(Progress::Done)
+    }
+}
+
+/// What is said, and how far it is.
+struct PocketStream<'e> {
+    stage: Stage<'e>,
+    text: String,
+    voice: String,
+    sampling: Sampling,
+}
+
+enum Stage<'e> {
+    /// The voice is made first.
+    Making(&'e mut PocketEngine, Box<Making>),
+    /// The voice is in the cache.
+    Ready(&'e PocketEngine),
+    Speaking(&'e PocketEngine, Box<TextInTheMaking<'e>>),
+    Over,
+}
+
+impl SpeechStream for PocketStream<'_> {
+    fn next_chunk(&mut self) -> Result<Option<PcmChunk>, EngineError> {
+        loop {
+            match std::mem::replace(&mut self.stage, Stage::Over) {
+                Stage::Making(engine, mut making) => {
+                    let spec = engine.info.spec;
+                    self.stage = match making.step()? {
+                        Progress::Working(_) => Stage::Making(engine, making),
+                        Progress::Done => {
+                            let config = &engine.model.config.flow_lm.transformer;
+                            match engine.voices.find(&self.voice, config)? {
+                                Found::Ready => Stage::Ready(engine),
+                                Found::Recording(_) => return Err(self.lost()),
+                            }
+                        }
+                    };
+                    // Whoever pulls can see whether it is still wanted.
+                    return Ok(Some(PcmChunk { spec, samples: Vec::new() }));
+                }
+                Stage::Ready(engine) => {
+                    let Some(state) = engine.voices.state(&self.voice) else {
+                        return Err(self.lost());
+                    };
+                    let (model, sampling) = (&engine.model, self.sampling);
+                    let text = TextInTheMaking::new(model, state, &self.text, sampling);
+                    self.stage = Stage::Speaking(engine, Box::new(text.map_err(failed)?));
+                }
+                Stage::Speaking(engine, mut text) => {
+                    let frame = text.next_frame().map_err(failed)?;
+                    let Some(mut samples) = frame else { return Ok(None) };
+                    for sample in &mut samples {
+                        *sample = sample.clamp(-1.0, 1.0);
+                    }
+                    self.stage = Stage::Speaking(engine, text);
+                    return Ok(Some(PcmChunk { spec: engine.info.spec, samples }));
+                }
+                Stage::Over => return Ok(None),
+            }
+        }
+    }
+}
+
+impl PocketStream<'_> {
+    fn lost(&self) -> EngineError {
+        let reason = "its file was changed while it was made; try again".to_owned();
+        EngineError::BadVoice { voice: self.voice.clone(), reason }
+    }
+}
+
+fn failed(error: StreamError) -> EngineError {
+    EngineError::Failed(told(&error))
+}
