@@ -7,10 +7,10 @@ pub mod heap;
 pub mod notify;
 pub mod reload;
 pub mod signals;
+mod threads;
 #[cfg(feature = "pocket")]
 pub mod voices;
 
-use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::rc::Rc;
@@ -38,11 +38,12 @@ use crate::playback::card::{Output, open_output};
 use crate::playback::{Playback, PlaybackSettings};
 use crate::queue::queue;
 use crate::status::StatusBoard;
-use crate::steering::{Steering, Stopping};
-use crate::threads::{Pulse, Thread, spawn_named};
+use crate::steering::Steering;
+use crate::threads::Pulse;
 use crate::watch::{Watch, WatchCommand};
 use reload::{LoadConfig, Reloader};
 use signals::Ask;
+use threads::{Threads, spawn};
 #[cfg(feature = "pocket")]
 use voices::VoiceKeeper;
 
@@ -243,20 +244,6 @@ fn state_dir(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The three threads and what ends them.
-struct Threads {
-    watch: Thread<()>,
-    inference: Thread<()>,
-    playback: Thread<()>,
-    /// Gets the name of each thread that has ended.
-    ended: mpsc::Receiver<&'static str>,
-    /// Whether each of them gets on.
-    pulses: [(Pulse, &'static str); 3],
-    steering: Steering,
-    /// Dropped to have the watch thread read no further.
-    reading: Option<Sender<Infallible>>,
-}
-
 /// What [`start_threads`] has made.
 struct Started {
     threads: Threads,
@@ -351,62 +338,4 @@ fn start_threads(
     let reading = Some(reading);
     let threads = Threads { watch, inference, playback, ended, pulses, steering, reading };
     Ok(Started { threads, handler, to_playback })
-}
-
-/// Starts a thread whose end is told, a panic included.
-fn spawn(
-    name: &'static str,
-    has_ended: &mpsc::Sender<&'static str>,
-    body: impl FnOnce() + Send + 'static,
-) -> anyhow::Result<Thread<()>> {
-    struct TellsAtTheEnd(&'static str, mpsc::Sender<&'static str>);
-    impl Drop for TellsAtTheEnd {
-        fn drop(&mut self) {
-            let _nobody_listens = self.1.try_send(self.0);
-        }
-    }
-    let guard = TellsAtTheEnd(name, has_ended.clone());
-    spawn_named(name, move || {
-        let _guard = guard;
-        body();
-    })
-    .with_context(|| format!("cannot start the thread {name}"))
-}
-
-impl Threads {
-    /// The thread that has worked for so long without getting on.
-    fn stuck(&self, limit: Duration) -> Option<&'static str> {
-        let now = clock::now();
-        self.pulses.iter().find(|(pulse, _)| pulse.is_stuck(now, limit)).map(|(_, name)| *name)
-    }
-
-    /// Ends the threads front to back: the queue closes, inference ends, playback drains, the last ticket ends watch.
-    /// Returns the names of those that did not end in time.
-    async fn stop(&mut self, limit: Duration, handler: &Handler) -> Vec<&'static str> {
-        // What is held would never be finished.
-        let how = if self.steering.is_paused() { Stopping::Now } else { Stopping::FinishLine };
-        self.steering.stop(how);
-        self.reading = None;
-        handler.board().modify(|status| status.daemon.stopping = true);
-        let cut_at = clock::now() + limit;
-        let give_up_at = cut_at + CUT_RESERVE / 2;
-        loop {
-            let alive = self.alive();
-            let now = clock::now();
-            if alive.is_empty() || now >= give_up_at {
-                return alive;
-            }
-            if now >= cut_at {
-                self.steering.stop(Stopping::Now);
-            }
-            // Whichever comes first: a thread's end, or the time to look at the clock.
-            let _ended = tokio::time::timeout(Duration::from_millis(20), self.ended.recv()).await;
-        }
-    }
-
-    fn alive(&self) -> Vec<&'static str> {
-        let threads =
-            [(&self.watch, "watch"), (&self.inference, "inference"), (&self.playback, "playback")];
-        threads.iter().filter(|(thread, _)| !thread.is_finished()).map(|(_, name)| *name).collect()
-    }
 }

@@ -5,3 +5,5 @@
 #[cfg(feature = "pocket")]
 pub mod polyphase;
 pub mod resample;
+#[cfg(feature = "pocket")]
+pub mod stretch;

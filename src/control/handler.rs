@@ -244,10 +244,7 @@ impl Handler {
             Request::Replay(replay) => self.replay(&replay),
             Request::Queue => Ok(Response::Queue(self.queue.waiting())),
             Request::Watch(request) => self.watch(request).await,
-            Request::Voice(request) => {
-                let registry = self.registry.borrow().clone();
-                self.voices.ask(request, registry).await
-            }
+            Request::Voice(request) => self.ask_voices(request).await,
             Request::Load(load) => self.load(load),
             Request::Unload => self.command(EngineCommand::Unload),
             Request::WaitIdle(wait) => self.wait_idle(&wait).await,
@@ -389,12 +386,6 @@ impl Handler {
         let voice = load.voice.unwrap_or_else(|| self.manner.borrow().voice.to_string());
         self.check_voice(&voice)?;
         self.command(EngineCommand::Load(voice))
-    }
-
-    /// Whether a voice can speak here, as far as that can be told without loading it.
-    fn check_voice(&self, voice: &str) -> Result<(), Refusal> {
-        let installed = self.registry.borrow().check_installed(voice);
-        installed.map_err(|error| Refusal::new(RefusalCode::UnknownVoice, error.to_string()))
     }
 
     fn command(&self, command: EngineCommand) -> Reply {

@@ -144,25 +144,37 @@ impl Engines {
     ///
     /// # Errors
     /// Where neither can be had.
-    ///
-    /// # Panics
-    /// Never: what was loaded just now is there.
     pub fn for_voice(&mut self, voice: &str, now: Instant) -> Result<Found<'_>, EngineError> {
-        let (cast, degraded) = match self.ensure(voice, now) {
-            Ok(cast) => (cast, None),
-            Err(error) => {
-                let why = error.to_string();
-                let instead = self.instead(voice, error)?.to_owned();
-                let degraded = format!("{why}; {instead} speaks instead");
-                warn!("{degraded}");
-                (self.ensure(&instead, now)?, Some(degraded))
-            }
-        };
+        match self.ensure(voice, now) {
+            Ok(cast) => Ok(self.found(cast, None, now)),
+            Err(error) => self.for_failed(voice, error, now),
+        }
+    }
+
+    /// The fallback's engine, for a voice that failed.
+    ///
+    /// # Errors
+    /// The same error where there is no fallback, or the fallback's own.
+    pub fn for_failed(
+        &mut self,
+        voice: &str,
+        error: EngineError,
+        now: Instant,
+    ) -> Result<Found<'_>, EngineError> {
+        let why = error.to_string();
+        let instead = self.instead(voice, error)?.to_owned();
+        let degraded = format!("{why}; {instead} speaks instead");
+        warn!("{degraded}");
+        let cast = self.ensure(&instead, now)?;
+        Ok(self.found(cast, Some(degraded), now))
+    }
+
+    fn found(&mut self, cast: Cast, degraded: Option<String>, now: Instant) -> Found<'_> {
         self.board.modify(|status| status.engine.degraded.clone_from(&degraded));
         let Cast { voice, engine: id, .. } = cast;
         let loaded = self.loaded.get_mut(&id).expect("it was loaded just now");
         loaded.last_used = now;
-        Ok(Found { engine: &mut *loaded.engine, id, voice, degraded })
+        Found { engine: &mut *loaded.engine, id, voice, degraded }
     }
 
     /// The engine of exactly that voice, loaded where necessary.

@@ -10,7 +10,7 @@ use crossbeam_channel::Select;
 use super::engines::{Engines, Found};
 use super::limits::{Stopwatch, audio_budget};
 use crate::clock;
-use crate::engine::registry::Cast;
+use crate::engine::registry::{Cast, EngineId};
 use crate::engine::{Engine, EngineError, Prosody, Speech};
 use crate::pcm::{PcmChunk, PcmSpec};
 use crate::pipe::{AudioMessage, AudioSender, Opening};
@@ -61,6 +61,10 @@ enum Stop {
     With(Outcome, Option<String>),
     /// The engine is not to be used again.
     Hung(String),
+    /// Nor this one.
+    Panicked,
+    /// The voice cannot be had, and nothing was heard yet.
+    NoVoice(EngineError),
     Suspend,
 }
 
@@ -80,6 +84,11 @@ impl Speaker<'_> {
             Ok(()) => (Outcome::Spoken, None),
             Err(Stop::With(outcome, reason)) => (outcome, reason),
             Err(Stop::Hung(reason)) => (Outcome::TimedOut, Some(reason)),
+            Err(Stop::Panicked) => {
+                let reason = "the engine panicked; it is loaded anew for the next utterance";
+                (Outcome::Failed, Some(reason.to_owned()))
+            }
+            Err(Stop::NoVoice(error)) => (Outcome::Failed, Some(error.to_string())),
             Err(Stop::Suspend) => {
                 // Playback gone means shutdown: the next attempt notices.
                 drop(self.audio.send(AudioMessage::Retract(utterance.id)));
@@ -117,17 +126,41 @@ impl Speaker<'_> {
             ));
         }
         // By the voice that was asked for first: where there is nothing to say, no engine is loaded.
-        let voice = utterance.manner.voice.clone();
+        let asked = utterance.manner.voice.clone();
         let failed = |error: EngineError| Stop::because(Outcome::Failed, error.to_string());
-        let cast = engines.cast(&voice).map_err(failed)?;
-        let (mut prepared, mut words) = self.prepare(utterance, &cast)?;
-        let Found { engine, id, voice, degraded } =
-            engines.for_voice(&voice, clock::now()).map_err(failed)?;
-        if voice != cast.voice {
-            let language = FALLBACK_LANGUAGE.to_owned();
-            let instead = Cast { voice: voice.clone(), language, engine: id.clone() };
-            (prepared, words) = self.prepare(utterance, &instead)?;
+        let cast = engines.cast(&asked).map_err(failed)?;
+        let prepared = self.prepare(utterance, &cast)?;
+        let found = engines.for_voice(&asked, clock::now()).map_err(failed)?;
+        let id = found.id.clone();
+        let spoken = self.speak_as(found, &cast, prepared, utterance);
+        let error = match self.settle(engines, &id, spoken) {
+            Err(Stop::NoVoice(error)) => error,
+            spoken => return spoken,
+        };
+        let found = engines.for_failed(&asked, error, clock::now()).map_err(failed)?;
+        let (id, prepared) = (found.id.clone(), self.prepare(utterance, &fallback(&found))?);
+        let cast = fallback(&found);
+        let spoken = self.speak_as(found, &cast, prepared, utterance);
+        match self.settle(engines, &id, spoken) {
+            Err(Stop::NoVoice(error)) => Err(failed(error)),
+            spoken => spoken,
         }
+    }
+
+    /// Has the engine that was found speak what was prepared for a voice, or for another one where that was found.
+    fn speak_as(
+        &self,
+        found: Found<'_>,
+        cast: &Cast,
+        prepared: (Prepared, String),
+        utterance: &mut Utterance,
+    ) -> Result<(), Stop> {
+        let (prepared, words) = if found.voice == cast.voice {
+            prepared
+        } else {
+            self.prepare(utterance, &fallback(&found))?
+        };
+        let Found { engine, voice, degraded, .. } = found;
         if *utterance.manner.voice != *voice {
             self.send(AudioMessage::Voice(utterance.id, voice.as_str().into()))?;
         }
@@ -137,22 +170,22 @@ impl Speaker<'_> {
         report.engine = Some(engine.info().name);
         report.reason = degraded;
         (report.audio, report.compute) = (Duration::ZERO, Duration::ZERO);
+        catch_unwind(AssertUnwindSafe(|| self.pull(engine, &voice, &prepared, utterance)))
+            .unwrap_or(Err(Stop::Panicked))
+    }
+
+    /// What becomes of an engine that spoke, or did not.
+    fn settle(
+        &self,
+        engines: &mut Engines,
+        id: &EngineId,
+        spoken: Result<(), Stop>,
+    ) -> Result<(), Stop> {
         // A panic costs this utterance and the engine, whose state is not to be trusted any more.
-        let spoken =
-            catch_unwind(AssertUnwindSafe(|| self.pull(engine, &voice, &prepared, utterance)));
-        let spoken = if let Ok(spoken) = spoken {
-            spoken
-        } else {
-            engines.discard(&id);
-            Err(Stop::because(
-                Outcome::Failed,
-                "the engine panicked; it is loaded anew for the next utterance",
-            ))
-        };
-        if matches!(spoken, Err(Stop::Hung(_))) {
-            engines.discard(&id);
+        if matches!(spoken, Err(Stop::Hung(_) | Stop::Panicked)) {
+            engines.discard(id);
         }
-        engines.touch(&id, clock::now());
+        engines.touch(id, clock::now());
         spoken
     }
 
@@ -198,11 +231,11 @@ impl Speaker<'_> {
             let mut stopwatch = Stopwatch::new(self.piece_deadline);
             let began = clock::now();
             let mut stream =
-                engine.begin(&speech).map_err(|error| self.failed(&error, utterance))?;
+                engine.begin(&speech).map_err(|error| self.failed(error, utterance))?;
             self.account(utterance, &mut stopwatch, began)?;
             loop {
                 let began = clock::now();
-                let chunk = stream.next_chunk().map_err(|error| self.failed(&error, utterance))?;
+                let chunk = stream.next_chunk().map_err(|error| self.failed(error, utterance))?;
                 self.account(utterance, &mut stopwatch, began)?;
                 let Some(chunk) = chunk else { break };
                 if chunk.samples.is_empty() {
@@ -318,12 +351,19 @@ impl Speaker<'_> {
 
     /// What an engine's error means. Where the utterance is to be stopped anyway, that is why it ends: a signal that
     /// ends the daemon may have ended a program that spoke for it first.
-    fn failed(&self, error: &EngineError, utterance: &Utterance) -> Stop {
+    fn failed(&self, error: EngineError, utterance: &Utterance) -> Stop {
         if let Err(stop) = self.check(utterance) {
             return stop;
         }
         match error {
             EngineError::Hung { .. } => Stop::Hung(error.to_string()),
+            EngineError::UnknownVoice { .. }
+            | EngineError::BadVoice { .. }
+            | EngineError::CannotClone { .. }
+                if utterance.ticket.report().audio.is_zero() =>
+            {
+                Stop::NoVoice(error)
+            }
             EngineError::EmptyText
             | EngineError::UnknownVoice { .. }
             | EngineError::MissingProgram { .. }
@@ -336,4 +376,10 @@ impl Speaker<'_> {
             | EngineError::Io { .. } => Stop::because(Outcome::Failed, error.to_string()),
         }
     }
+}
+
+/// The fallback speaks English, whoever it takes the place of.
+fn fallback(found: &Found<'_>) -> Cast {
+    let language = FALLBACK_LANGUAGE.to_owned();
+    Cast { voice: found.voice.clone(), language, engine: found.id.clone() }
 }

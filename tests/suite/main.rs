@@ -32,4 +32,6 @@ mod support;
 mod synth;
 mod tail_model;
 mod torture;
+#[cfg(all(feature = "pocket", feature = "builtin"))]
+mod voices;
 mod wire;

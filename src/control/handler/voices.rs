@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_channel::{Sender, TrySendError};
 use tokio::sync::oneshot;
 
-use super::refuse;
-use crate::control::protocol::{RefusalCode, Reply, Response};
+use super::{Handler, refuse};
+use crate::control::protocol::{Refusal, RefusalCode, Reply, Response};
 use crate::engine::registry::Registry;
 use crate::voice::request::VoiceRequest;
 
@@ -31,8 +31,21 @@ pub struct VoicesDoor {
     pub give_up: Arc<AtomicBool>,
 }
 
+impl Handler {
+    /// Whether a voice can speak here, as far as that can be told without loading it.
+    pub(super) fn check_voice(&self, voice: &str) -> Result<(), Refusal> {
+        let installed = self.registry.borrow().check_installed(voice);
+        installed.map_err(|error| Refusal::new(RefusalCode::UnknownVoice, error.to_string()))
+    }
+
+    pub(super) async fn ask_voices(&self, request: VoiceRequest) -> Reply {
+        let registry = self.registry.borrow().clone();
+        self.voices.ask(request, registry).await
+    }
+}
+
 impl VoicesDoor {
-    pub(super) async fn ask(&self, request: VoiceRequest, registry: Registry) -> Reply {
+    async fn ask(&self, request: VoiceRequest, registry: Registry) -> Reply {
         if request == VoiceRequest::Cancel {
             self.give_up.store(true, Ordering::Relaxed);
             return Ok(Response::Handled);

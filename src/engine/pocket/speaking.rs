@@ -12,6 +12,7 @@ use super::model::{ModelError, StreamError};
 use super::recording::ended_on_a_pause;
 use super::stream::{Sampling, TextInTheMaking};
 use super::voices::{Found, VoiceCache, VoiceStore};
+use crate::dsp::stretch::Stretch;
 use crate::engine::registry::{POCKET, Quantisation};
 use crate::engine::{Embedding, Engine, EngineError, EngineInfo, Progress, Speech, SpeechStream};
 use crate::nn::kernels::Processor;
@@ -92,9 +93,11 @@ impl Engine for PocketEngine {
         &'e mut self,
         speech: &Speech<'_>,
     ) -> Result<Box<dyn SpeechStream + 'e>, EngineError> {
-        if speech.text.trim().is_empty() {
+        let is_nothing = |c: char| c.is_whitespace() || c.is_control();
+        if speech.text.chars().all(is_nothing) {
             return Err(EngineError::EmptyText);
         }
+        let spec = self.info.spec;
         let config = &self.model.config.flow_lm.transformer;
         let stage = match self.voices.find(speech.voice, config)? {
             Found::Ready => Stage::Ready(self),
@@ -104,7 +107,12 @@ impl Engine for PocketEngine {
             }
         };
         let (text, voice) = (speech.text.to_owned(), speech.voice.to_owned());
-        Ok(Box::new(PocketStream { stage, text, voice, sampling: Sampling::new(speech.seed) }))
+        let rate = speech.prosody.rate;
+        // NaN is no wish.
+        let is_usual = rate.is_nan() || (rate - 1.0).abs() < 0.01;
+        let stretch = (!is_usual).then(|| Stretch::new(spec.sample_rate_hz.get(), rate));
+        let (sampling, made) = (Sampling::new(speech.seed), Vec::new());
+        Ok(Box::new(PocketStream { stage, spec, text, voice, sampling, stretch, made }))
     }
 
     fn embed(&mut self, voice: &str) -> Result<Box<dyn Embedding>, EngineError> {
@@ -154,9 +162,14 @@ impl Embedding for Making {
 /// What is said, and how far it is.
 struct PocketStream<'e> {
     stage: Stage<'e>,
+    spec: PcmSpec,
     text: String,
     voice: String,
     sampling: Sampling,
+    /// Where it is to be faster or slower than the voice speaks.
+    stretch: Option<Stretch>,
+    /// Audio that was made and not yet given away.
+    made: Vec<f32>,
 }
 
 enum Stage<'e> {
@@ -164,16 +177,20 @@ enum Stage<'e> {
     Making(&'e mut PocketEngine, Box<Making>),
     /// The voice is in the cache.
     Ready(&'e PocketEngine),
-    Speaking(&'e PocketEngine, Box<TextInTheMaking<'e>>),
+    Speaking(Box<TextInTheMaking<'e>>),
     Over,
 }
 
 impl SpeechStream for PocketStream<'_> {
     fn next_chunk(&mut self) -> Result<Option<PcmChunk>, EngineError> {
         loop {
+            if !self.made.is_empty() {
+                let n_most = self.spec.samples_in(PcmChunk::MAX).min(self.made.len());
+                let samples = self.made.drain(..n_most).collect();
+                return Ok(Some(PcmChunk { spec: self.spec, samples }));
+            }
             match std::mem::replace(&mut self.stage, Stage::Over) {
                 Stage::Making(engine, mut making) => {
-                    let spec = engine.info.spec;
                     self.stage = match making.step()? {
                         Progress::Working(_) => Stage::Making(engine, making),
                         Progress::Done => {
@@ -185,7 +202,7 @@ impl SpeechStream for PocketStream<'_> {
                         }
                     };
                     // Whoever pulls can see whether it is still wanted.
-                    return Ok(Some(PcmChunk { spec, samples: Vec::new() }));
+                    return Ok(Some(PcmChunk { spec: self.spec, samples: Vec::new() }));
                 }
                 Stage::Ready(engine) => {
                     let Some(state) = engine.voices.state(&self.voice) else {
@@ -193,16 +210,15 @@ impl SpeechStream for PocketStream<'_> {
                     };
                     let (model, sampling) = (&engine.model, self.sampling);
                     let text = TextInTheMaking::new(model, state, &self.text, sampling);
-                    self.stage = Stage::Speaking(engine, Box::new(text.map_err(failed)?));
+                    self.stage = Stage::Speaking(Box::new(text.map_err(failed)?));
                 }
-                Stage::Speaking(engine, mut text) => {
-                    let frame = text.next_frame().map_err(failed)?;
-                    let Some(mut samples) = frame else { return Ok(None) };
-                    for sample in &mut samples {
-                        *sample = sample.clamp(-1.0, 1.0);
+                Stage::Speaking(mut text) => {
+                    if let Some(samples) = text.next_frame().map_err(failed)? {
+                        self.stage = Stage::Speaking(text);
+                        self.take(&samples);
+                    } else if let Some(stretch) = self.stretch.take() {
+                        stretch.finish(&mut self.made);
                     }
-                    self.stage = Stage::Speaking(engine, text);
-                    return Ok(Some(PcmChunk { spec: engine.info.spec, samples }));
                 }
                 Stage::Over => return Ok(None),
             }
@@ -211,6 +227,17 @@ impl SpeechStream for PocketStream<'_> {
 }
 
 impl PocketStream<'_> {
+    /// Takes a codec frame over.
+    fn take(&mut self, samples: &[f32]) {
+        match &mut self.stretch {
+            Some(stretch) => stretch.push(samples, &mut self.made),
+            None => self.made.extend_from_slice(samples),
+        }
+        for sample in &mut self.made {
+            *sample = sample.clamp(-1.0, 1.0);
+        }
+    }
+
     fn lost(&self) -> EngineError {
         let reason = "its file was changed while it was made; try again".to_owned();
         EngineError::BadVoice { voice: self.voice.clone(), reason }

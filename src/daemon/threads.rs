@@ -1,0 +1,86 @@
+//! The threads of the pipe: how their ends are told, and how they are ended in order.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use anyhow::Context;
+use crossbeam_channel::Sender;
+use tokio::sync::mpsc;
+
+use super::CUT_RESERVE;
+use crate::clock;
+use crate::control::handler::Handler;
+use crate::steering::{Steering, Stopping};
+use crate::threads::{Pulse, Thread, spawn_named};
+
+/// The three threads and what ends them.
+pub(super) struct Threads {
+    pub(super) watch: Thread<()>,
+    pub(super) inference: Thread<()>,
+    pub(super) playback: Thread<()>,
+    /// Gets the name of each thread that has ended.
+    pub(super) ended: mpsc::Receiver<&'static str>,
+    /// Whether each of them gets on.
+    pub(super) pulses: [(Pulse, &'static str); 3],
+    pub(super) steering: Steering,
+    /// Dropped to have the watch thread read no further.
+    pub(super) reading: Option<Sender<Infallible>>,
+}
+
+impl Threads {
+    /// The thread that has worked for so long without getting on.
+    pub(super) fn stuck(&self, limit: Duration) -> Option<&'static str> {
+        let now = clock::now();
+        self.pulses.iter().find(|(pulse, _)| pulse.is_stuck(now, limit)).map(|(_, name)| *name)
+    }
+
+    /// Ends the threads front to back: the queue closes, inference ends, playback drains, the last ticket ends watch.
+    /// Returns the names of those that did not end in time.
+    pub(super) async fn stop(&mut self, limit: Duration, handler: &Handler) -> Vec<&'static str> {
+        // What is held would never be finished.
+        let how = if self.steering.is_paused() { Stopping::Now } else { Stopping::FinishLine };
+        self.steering.stop(how);
+        self.reading = None;
+        handler.board().modify(|status| status.daemon.stopping = true);
+        let cut_at = clock::now() + limit;
+        let give_up_at = cut_at + CUT_RESERVE / 2;
+        loop {
+            let alive = self.alive();
+            let now = clock::now();
+            if alive.is_empty() || now >= give_up_at {
+                return alive;
+            }
+            if now >= cut_at {
+                self.steering.stop(Stopping::Now);
+            }
+            // Whichever comes first: a thread's end, or the time to look at the clock.
+            let _ended = tokio::time::timeout(Duration::from_millis(20), self.ended.recv()).await;
+        }
+    }
+
+    fn alive(&self) -> Vec<&'static str> {
+        let threads =
+            [(&self.watch, "watch"), (&self.inference, "inference"), (&self.playback, "playback")];
+        threads.iter().filter(|(thread, _)| !thread.is_finished()).map(|(_, name)| *name).collect()
+    }
+}
+
+/// Starts a thread whose end is told, a panic included.
+pub(super) fn spawn(
+    name: &'static str,
+    has_ended: &mpsc::Sender<&'static str>,
+    body: impl FnOnce() + Send + 'static,
+) -> anyhow::Result<Thread<()>> {
+    struct TellsAtTheEnd(&'static str, mpsc::Sender<&'static str>);
+    impl Drop for TellsAtTheEnd {
+        fn drop(&mut self) {
+            let _nobody_listens = self.1.try_send(self.0);
+        }
+    }
+    let guard = TellsAtTheEnd(name, has_ended.clone());
+    spawn_named(name, move || {
+        let _guard = guard;
+        body();
+    })
+    .with_context(|| format!("cannot start the thread {name}"))
+}
