@@ -33,9 +33,12 @@ pub struct Bench {
 #[cfg(feature = "pocket")]
 #[derive(Debug, Args)]
 pub struct PocketBench {
-    /// The model for `pocket`: a directory with a `config.yaml`.
+    /// The model for `pocket`, and for `append` where its voice is to be measured: a directory with a `config.yaml`.
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
+    /// The voice for `append` with a model: a recording, or an exported state (`.safetensors`).
+    #[arg(long, value_name = "FILE", requires = "model")]
+    pub voice: Option<PathBuf>,
     /// How many codec frames, of 80 ms, `pocket` makes in each run.
     #[arg(long, default_value_t = 125, value_parser = clap::value_parser!(u16).range(2..=5_000))]
     pub frames: u16,

@@ -55,6 +55,10 @@ pub fn status(status: &Status) -> String {
     line(&mut text, "engines", &loaded);
     problem(&mut text, engine.degraded.as_deref());
     problem(&mut text, status.text.problem.as_deref());
+    if let Some(voice) = &status.voices.making {
+        let percent = 100.0 * status.voices.progress;
+        line(&mut text, "voices", &format!("{voice} is being made, {percent:.0} %"));
+    }
     line(&mut text, "memory", &format!("{:.1} MB", daemon.resident_bytes as f64 / 1e6));
     text += &files(&status.watch);
     text
@@ -113,7 +117,8 @@ pub fn queue(waiting: &[Waiting]) -> String {
 /// One thing that was said.
 pub fn entry(entry: &Entry) -> String {
     let when = entry.ended_at.as_deref().unwrap_or(&entry.queued_at);
-    let mut text = format!("{when}  {:<9}  {}", entry.outcome.as_str(), entry.text);
+    let voice = entry.spoken_voice.as_deref().unwrap_or("-");
+    let mut text = format!("{when}  {:<9}  {voice:<8}  {}", entry.outcome.as_str(), entry.text);
     if let Some(reason) = &entry.reason {
         text.extend(["  [", reason, "]"]);
     }

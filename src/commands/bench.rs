@@ -7,6 +7,8 @@ mod pocket;
 mod tail;
 pub mod text;
 mod trial;
+#[cfg(feature = "pocket")]
+mod voice;
 
 use std::time::{Duration, SystemTime};
 
@@ -79,6 +81,10 @@ pub fn run(arguments: &Bench) -> anyhow::Result<()> {
                 continue;
             }
             Measure::Start => start(arguments.rounds.min(20))?,
+            #[cfg(feature = "pocket")]
+            Measure::Append if arguments.pocket.model.is_some() => {
+                voice::run(&arguments.pocket, arguments.rounds)?
+            }
             Measure::Append => append(arguments.rounds)?,
             Measure::Skip => skip(arguments.rounds)?,
             Measure::Status => status(arguments.rounds * 20)?,
@@ -120,6 +126,12 @@ fn start(n_rounds: usize) -> anyhow::Result<Vec<Figure>> {
 /// Append to the first sample handed to the card, the daemon idle and its voice loaded.
 fn append(n_rounds: usize) -> anyhow::Result<Vec<Figure>> {
     let trial = Trial::start("null_speed = 0.0\n", &["a.txt"])?;
+    let figure = append_in(&trial, n_rounds, "append to first sample")?;
+    trial.stop()?;
+    Ok(vec![figure])
+}
+
+fn append_in(trial: &Trial, n_rounds: usize, name: &'static str) -> anyhow::Result<Figure> {
     trial.append("a.txt", LINE)?;
     trial.next_entry()?; // loads the voice
     trial.wait_idle()?;
@@ -133,8 +145,7 @@ fn append(n_rounds: usize) -> anyhow::Result<Vec<Figure>> {
         times.push(started_at.duration_since(appended_at).unwrap_or_default());
         trial.wait_idle()?;
     }
-    trial.stop()?;
-    Ok(vec![Figure::of_times("append to first sample", &times)])
+    Ok(Figure::of_times(name, &times))
 }
 
 /// Request to the report that the line was cut; the sound is silent before the report.

@@ -10,7 +10,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use crate::clock;
+#[cfg(feature = "pocket")]
+use crate::config::raw::RawWatch;
 use crate::control::client::Client;
+#[cfg(feature = "pocket")]
+use crate::control::protocol::WatchRequest;
 use crate::control::protocol::{HistoryRequest, Request, Response, WaitIdle};
 use crate::history::Entry;
 use crate::status::Status;
@@ -33,7 +37,8 @@ pub(super) struct Trial {
 }
 
 impl Trial {
-    /// Starts a daemon with the null output, these lines in `[audio]`, and these empty files watched.
+    /// Starts a daemon with the null output, these lines in `[audio]` and whatever follows them, and these empty files
+    /// watched.
     pub(super) fn start(audio: &str, files: &[&str]) -> anyhow::Result<Self> {
         let home = tempfile::Builder::new().prefix("speakerd-bench.").tempdir()?;
         let mut config = format!("[audio]\noutput = \"null\"\n{audio}");
@@ -82,6 +87,16 @@ impl Trial {
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
+    }
+
+    /// Watches another empty file, read by that voice.
+    #[cfg(feature = "pocket")]
+    pub(super) fn watch(&self, name: &str, voice: &str) -> anyhow::Result<()> {
+        let path = self.path(name);
+        std::fs::write(&path, "")?;
+        let raw = RawWatch { voice: Some(voice.to_owned()), ..RawWatch::of(path) };
+        self.client()?.ask(&Request::Watch(WatchRequest::Add(Box::new(raw))))?;
+        Ok(())
     }
 
     pub(super) fn append(&self, name: &str, line: &str) -> anyhow::Result<()> {

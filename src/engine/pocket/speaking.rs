@@ -125,7 +125,8 @@ impl PocketEngine {
     fn begin_making(&self, voice: &str, recording: &[f32]) -> Result<Making, EngineError> {
         info!(voice, model = self.voices.store().model(), "makes a voice of its recording");
         let cloning = self.model.begin_cloning(&ended_on_a_pause(recording));
-        let cloning = cloning.map_err(|error| not_made(voice, &error))?;
+        let cloning =
+            cloning.map_err(|error| not_made(voice, self.voices.store().model(), &error))?;
         Ok(Making {
             cloning,
             voice: voice.to_owned(),
@@ -135,9 +136,15 @@ impl PocketEngine {
     }
 }
 
-fn not_made(voice: &str, error: &CloningError) -> EngineError {
+fn not_made(voice: &str, model: &str, error: &CloningError) -> EngineError {
     match error {
-        CloningError::CannotClone => EngineError::CannotClone { reason: told(error) },
+        CloningError::CannotClone => EngineError::CannotClone {
+            reason: format!(
+                "the weights of `{model}` that are installed come without the voice encoder. Those with it are gated: \
+                 accept their terms on the model's page, log in, and run: speakerd model pull {model}. \
+                 Without them, predefined and imported voices speak"
+            ),
+        },
         _ => EngineError::BadVoice { voice: voice.to_owned(), reason: told(error) },
     }
 }
@@ -152,7 +159,8 @@ struct Making {
 
 impl Embedding for Making {
     fn step(&mut self) -> Result<Progress, EngineError> {
-        let made = self.cloning.step().map_err(|error| not_made(&self.voice, &error))?;
+        let made = self.cloning.step();
+        let made = made.map_err(|error| not_made(&self.voice, self.store.model(), &error))?;
         let Some(state) = made else { return Ok(Progress::Working(self.cloning.progress())) };
         self.store.write(&self.voice, state.to_named(&self.config))?;
         Ok(Progress::Done)
