@@ -8,13 +8,13 @@ pub mod writing;
 
 pub use error::WeightsError;
 
-use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
+use parking_lot::Mutex;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
@@ -32,7 +32,8 @@ pub struct Checkpoint {
     /// Where the tensors' bytes begin.
     begin: u64,
     header: Metadata,
-    taken: RefCell<BTreeSet<String>>,
+    /// Contended by those who load parts of one model at the same time, once for each tensor.
+    taken: Mutex<BTreeSet<String>>,
 }
 
 impl Checkpoint {
@@ -63,7 +64,7 @@ impl Checkpoint {
         if n_bytes != expected {
             return Err(malformed(format!("it has {n_bytes} bytes instead of {expected}")));
         }
-        Ok(Self { path: path.to_owned(), file, begin, header, taken: RefCell::default() })
+        Ok(Self { path: path.to_owned(), file, begin, header, taken: Mutex::default() })
     }
 
     /// Where it was read from.
@@ -164,7 +165,7 @@ impl Checkpoint {
     /// # Errors
     /// Names those that were not.
     pub fn finish(&self) -> Result<(), WeightsError> {
-        let taken = self.taken.borrow();
+        let taken = self.taken.lock();
         let extra: Vec<_> = self.names().into_iter().filter(|name| !taken.contains(name)).collect();
         if extra.is_empty() {
             return Ok(());
@@ -207,7 +208,7 @@ impl Checkpoint {
             }
             at += bytes.len() as u64;
         }
-        self.taken.borrow_mut().insert(name.to_owned());
+        self.taken.lock().insert(name.to_owned());
         Ok(())
     }
 }
@@ -264,12 +265,12 @@ impl Scope<'_> {
 
     /// Passes over one tensor of this scope.
     pub fn pass_over_one(&self, name: &str) {
-        self.checkpoint.taken.borrow_mut().insert(format!("{}{name}", self.prefix));
+        self.checkpoint.taken.lock().insert(format!("{}{name}", self.prefix));
     }
 
     /// Passes over every tensor of this scope.
     pub fn pass_over(&self) {
-        let mut taken = self.checkpoint.taken.borrow_mut();
+        let mut taken = self.checkpoint.taken.lock();
         taken.extend(
             self.checkpoint.names().into_iter().filter(|name| name.starts_with(&self.prefix)),
         );

@@ -28,7 +28,7 @@ use super::tokenizer::Tokenizer;
 use super::voice::VoiceState;
 use crate::nn::kernels::Processor;
 use crate::nn::kernels::matrix::{Precision, Threads};
-use crate::threads::spawn_named;
+use crate::threads::{both, spawn_named};
 use crate::weights::Checkpoint;
 
 /// How far the language model may be ahead of the codec, in codec frames: enough that neither waits for the other, little
@@ -76,10 +76,21 @@ impl FastModel {
         let tokenizer = Tokenizer::read(&tokenizer, config.tokenizer_kind, n_bins)?;
         let checkpoint = Checkpoint::open(&weights)?;
         let (flow_lm, mimi) = (checkpoint.root().pp("flow_lm"), checkpoint.root().pp("mimi"));
-        let decoder = FastDecoder::load(&mimi, &config.mimi, precision, processor);
-        let decoder = decoder.map_err(crate::nn::LoadError::from)?;
-        let language_model =
-            FastFlowLm::load(&flow_lm, &config.flow_lm, &config.mimi, precision, processor)?;
+        // Bringing matrices into their layout takes longer than reading them, and twice as long on one thread.
+        let mut decoder = None;
+        let mut language_model = None;
+        both(
+            || {
+                let (lm, mimi) = (&config.flow_lm, &config.mimi);
+                language_model = Some(FastFlowLm::load(&flow_lm, lm, mimi, precision, processor));
+            },
+            || decoder = Some(FastDecoder::load(&mimi, &config.mimi, precision, processor)),
+        );
+        let (Some(language_model), Some(decoder)) = (language_model, decoder) else {
+            unreachable!("both were loaded or failed")
+        };
+        let (language_model, decoder) =
+            (language_model?, decoder.map_err(crate::nn::LoadError::from)?);
         let can_clone = cloning::can_clone(&flow_lm, &mimi, &config)?;
         for part in ["encoder", "encoder_transformer", "downsample"] {
             mimi.pp(part).pass_over();

@@ -2,6 +2,8 @@
 //!
 //! Letters: T new positions, D width, H heads, G key and value heads, E width of a head.
 
+use std::ops::Range;
+
 use super::attention::Heads;
 use super::matrix::{Matrix, Precision, Scratch, Threads};
 use super::{Processor, attend, gelu, layer_norm};
@@ -98,16 +100,19 @@ impl SliceTransformer {
         precision: Precision,
         processor: Processor,
     ) -> Result<Self, WeightsError> {
-        let layers = (0..config.n_layers).map(|idx| {
-            let scope = scope.pp("layers").pp(idx);
-            Layer::load(&scope, config, scale, precision, processor)
-        });
-        Ok(Self {
-            config: config.clone(),
-            layers: layers.collect::<Result<_, _>>()?,
-            turns: config.turns(),
-            processor,
-        })
+        let load = |layers: Range<usize>| {
+            let layer = |idx: usize| {
+                let scope = scope.pp("layers").pp(idx);
+                Layer::load(&scope, config, scale, precision, processor)
+            };
+            layers.map(layer).collect::<Result<Vec<_>, _>>()
+        };
+        let half = config.n_layers / 2;
+        let (mut first, mut second) = (Ok(Vec::new()), Ok(Vec::new()));
+        both(|| first = load(0..half), || second = load(half..config.n_layers));
+        let mut layers = first?;
+        layers.append(&mut second?);
+        Ok(Self { config: config.clone(), layers, turns: config.turns(), processor })
     }
 
     /// A state with room for so many positions, or for a window and as many new ones.
