@@ -90,12 +90,11 @@ fn check_unused(name: &str, paths: &Paths) -> anyhow::Result<()> {
 }
 
 fn preview(name: String, text: Option<String>, paths: &Paths) -> anyhow::Result<()> {
-    let text = match text {
-        Some(text) => text,
-        None => {
-            let card = voice(ask(VoiceRequest::Show { name: name.clone() }, paths)?)?;
-            show::sample(card.languages.first().map_or("en", String::as_str)).to_owned()
-        }
+    let text = if let Some(text) = text {
+        text
+    } else {
+        let card = voice(ask(VoiceRequest::Show { name: name.clone() }, paths)?)?;
+        show::sample(card.languages.first().map_or("en", String::as_str)).to_owned()
     };
     let say = Say { text, voice: Some(name), wait: true, ..Say::default() };
     match Client::connect(&paths.socket())?.ask(&Request::Say(say))? {

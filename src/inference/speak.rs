@@ -133,7 +133,7 @@ impl Speaker<'_> {
         let found = engines.for_voice(&asked, clock::now()).map_err(failed)?;
         let id = found.id.clone();
         let spoken = self.speak_as(found, &cast, prepared, utterance);
-        let error = match self.settle(engines, &id, spoken) {
+        let error = match Self::settle(engines, &id, spoken) {
             Err(Stop::NoVoice(error)) => error,
             spoken => return spoken,
         };
@@ -141,7 +141,7 @@ impl Speaker<'_> {
         let (id, prepared) = (found.id.clone(), self.prepare(utterance, &fallback(&found))?);
         let cast = fallback(&found);
         let spoken = self.speak_as(found, &cast, prepared, utterance);
-        match self.settle(engines, &id, spoken) {
+        match Self::settle(engines, &id, spoken) {
             Err(Stop::NoVoice(error)) => Err(failed(error)),
             spoken => spoken,
         }
@@ -175,12 +175,7 @@ impl Speaker<'_> {
     }
 
     /// What becomes of an engine that spoke, or did not.
-    fn settle(
-        &self,
-        engines: &mut Engines,
-        id: &EngineId,
-        spoken: Result<(), Stop>,
-    ) -> Result<(), Stop> {
+    fn settle(engines: &mut Engines, id: &EngineId, spoken: Result<(), Stop>) -> Result<(), Stop> {
         // A panic costs this utterance and the engine, whose state is not to be trusted any more.
         if matches!(spoken, Err(Stop::Hung(_) | Stop::Panicked)) {
             engines.discard(id);

@@ -61,12 +61,10 @@ impl VoiceJobs {
 
     /// Takes the next step of the voice that is being made; `false` where there is none.
     pub fn step(&mut self, engines: &mut Engines) -> bool {
-        let (job, id, mut embedding) = match self.current.take() {
-            Some(current) => current,
-            None => match self.waiting.pop_front() {
-                Some(job) => return self.begin(job, engines),
-                None => return false,
-            },
+        let Some((job, id, mut embedding)) = self.current.take() else {
+            let Some(job) = self.waiting.pop_front() else { return false };
+            self.begin(job, engines);
+            return true;
         };
         if job.give_up.load(Ordering::Relaxed) {
             drop(embedding);
@@ -92,7 +90,7 @@ impl VoiceJobs {
         true
     }
 
-    fn begin(&mut self, job: VoiceJob, engines: &mut Engines) -> bool {
+    fn begin(&mut self, job: VoiceJob, engines: &mut Engines) {
         self.board.modify(|status| {
             status.voices.making = Some(job.voice.clone());
             (status.voices.progress, status.voices.n_waiting) = (0.0, self.waiting.len());
@@ -108,7 +106,6 @@ impl VoiceJobs {
             Ok((id, embedding)) => self.current = Some((job, id, embedding)),
             Err(error) => self.end(job, Err(NotMade::Failed(error.to_string()))),
         }
-        true
     }
 
     fn end(&mut self, job: VoiceJob, made: Result<(), NotMade>) {

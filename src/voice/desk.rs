@@ -196,13 +196,12 @@ fn add(
     match (&made, before) {
         (Err(_), Some(before)) => library.save(&before)?,
         (Err(DeskError::Cancelled(_)), None) => library.remove(name)?,
-        (Err(_), None) => {}
         (Ok(()), _) if wished.forget_recording => {
             let mut voice = library.load(name)?;
             (voice.recording, voice.card.has_recording) = (None, false);
             library.save(&voice)?;
         }
-        (Ok(()), _) => {}
+        (Err(_), None) | (Ok(()), _) => {}
     }
     made?;
     Ok(Answer::Voice(Box::new(library.card(name)?)))
@@ -270,7 +269,8 @@ fn read_all(files: &[PathBuf]) -> Result<(Vec<Recording>, String), DeskError> {
     for file in files {
         recordings.push(read(file, &mut digest)?);
     }
-    let digest = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest =
+        digest.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     Ok((recordings, digest))
 }
 

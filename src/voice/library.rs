@@ -3,7 +3,7 @@
 //! A file has what a model made of the voice (the tensors that other programs export as well), the recording it was made
 //! of, and the card in its header. A file without a card is an exported voice that was put there by hand.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ const MAX_VOICES: usize = 256;
 const MAX_FILE_BYTES: u64 = 128 << 20;
 
 /// The longest note on consent, and the longest problem.
-const MAX_NOTE_BYTES: usize = 1_024;
+const MAX_NOTE_CHARS: usize = 1_024;
 
 /// The tensor with the recording, mono at [`super::prompt::RATE_HZ`].
 const RECORDING: &str = "recording";
@@ -364,8 +364,8 @@ fn card_of(file: &Checkpoint, name: &str) -> Result<VoiceCard, LibraryError> {
     })
 }
 
-fn notes_of(card: &VoiceCard) -> HashMap<String, String> {
-    let bounded = |text: &str| text[..text.floor_char_boundary(MAX_NOTE_BYTES)].to_owned();
+fn notes_of(card: &VoiceCard) -> BTreeMap<String, String> {
+    let bounded = |text: &str| -> String { text.chars().take(MAX_NOTE_CHARS).collect() };
     let quality = card.quality.as_ref().and_then(|it| serde_json::to_string(it).ok());
     let notes = [
         ("format", Some("speakerd-voice-1".to_owned())),

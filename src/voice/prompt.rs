@@ -107,13 +107,13 @@ mod tests {
     use super::*;
 
     /// Seconds of a tone that comes and goes four times a second, at a level in dB, between half-second silences.
-    fn recording(secs: usize, level_db: f64, rate_hz: u32) -> Recording {
+    fn recording(secs: usize, level_db: f32, rate_hz: u32) -> Recording {
         let n = secs * rate_hz as usize;
-        let amplitude = 10_f64.powf(level_db / 20.0) * 2_f64.sqrt();
+        let amplitude = 10_f32.powf(level_db / 20.0) * 2_f32.sqrt();
         let sample = |idx: usize| {
-            let at = idx as f64 / f64::from(rate_hz);
-            let syllable = if (at * 8.0) as usize % 2 == 0 { 1.0 } else { 0.2 };
-            (amplitude * syllable * (at * 220.0 * std::f64::consts::TAU).sin()) as f32
+            let at = idx as f32 / rate_hz as f32;
+            let syllable = if (at * 8.0).rem_euclid(2.0) < 1.0 { 1.0 } else { 0.2 };
+            amplitude * syllable * (at * 220.0 * std::f32::consts::TAU).sin()
         };
         let silence = vec![0.0; rate_hz as usize / 2];
         let samples = [silence.clone(), (0..n).map(sample).collect(), silence].concat();

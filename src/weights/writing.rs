@@ -1,6 +1,6 @@
 //! Safetensors files that are written: a few tensors, and text that goes with them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -31,7 +31,7 @@ pub struct NamedTensor {
 /// Where a shape does not fit its values.
 pub fn to_bytes(
     tensors: &[NamedTensor],
-    notes: Option<HashMap<String, String>>,
+    notes: Option<BTreeMap<String, String>>,
 ) -> Result<Vec<u8>, String> {
     let bytes: Vec<(Dtype, Vec<u8>)> = tensors
         .iter()
@@ -47,5 +47,6 @@ pub fn to_bytes(
         let view = TensorView::new(*dtype, tensor.shape.clone(), bytes);
         views.push((tensor.name.as_str(), view.map_err(|error| error.to_string())?));
     }
+    let notes = notes.map(|notes| notes.into_iter().collect());
     safetensors::serialize(views, notes).map_err(|error| error.to_string())
 }

@@ -36,10 +36,8 @@ pub(super) fn list(cards: &[VoiceCard]) -> anyhow::Result<()> {
         let languages = card.languages.join(", ");
         let model = card.model.as_deref().unwrap_or("-");
         let status = card.status.as_str();
-        text += &format!("{:<width$}  {status:<10}  {languages:<6}  {model}\n", card.name);
-        if let Some(problem) = &card.problem {
-            text += &format!("{:<width$}  {problem}\n", "");
-        }
+        text.extend([format!("{:<width$}  {status:<10}  {languages:<6}  {model}\n", card.name)]);
+        text.extend(card.problem.iter().map(|problem| format!("{:<width$}  {problem}\n", "")));
     }
     print(&text)
 }
@@ -79,7 +77,7 @@ fn describe(card: &VoiceCard) -> String {
         rows.extend(report(quality));
     }
     let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
-    rows.map(|(what, value)| format!("{what:<14}{value}\n")).collect()
+    rows.map(|(what, value)| format!("{what:<14}{value}\n")).collect::<Vec<_>>().concat()
 }
 
 fn report(quality: &Quality) -> Vec<(&'static str, String)> {

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use parking_lot::Mutex;
 
-use super::catalogue;
+use super::catalogue::{self, CatalogueModel};
 use super::files::{HubCache, ModelFiles};
 use super::shelf::{Shelf, is_name, predefined_in};
 use super::speaking::{ModelSeat, PocketEngine};
@@ -23,8 +23,11 @@ pub struct Casting {
     choice: Choice,
     /// The library's default voice, and of which state of it that is known. Contended by nobody: each thread that asks has a
     /// casting of its own, but for the moment in which it is copied.
-    default: Arc<Mutex<Option<(SystemTime, Option<String>)>>>,
+    default: Arc<Mutex<Option<KnownDefault>>>,
 }
+
+/// The library's default voice, if any, and when the library was changed last before that was found.
+type KnownDefault = (SystemTime, Option<String>);
 
 impl Casting {
     /// What is at these places.
@@ -106,7 +109,7 @@ impl Casting {
             return Some(cast);
         }
         self.models().iter().find_map(|model| {
-            let usual = catalogue::find(model).map(|model| model.default_voice());
+            let usual = catalogue::find(model).map(CatalogueModel::default_voice);
             let first = || predefined_in(&self.dir_of(model)?).into_iter().next();
             let usual = usual.filter(|voice| self.has_predefined(model, voice)).map(str::to_owned);
             usual.or_else(first).map(|voice| cast(&voice, model))

@@ -218,10 +218,10 @@ impl SpeechStream for PocketStream<'_> {
                     };
                     let (model, sampling) = (&engine.model, self.sampling);
                     let text = TextInTheMaking::new(model, state, &self.text, sampling);
-                    self.stage = Stage::Speaking(Box::new(text.map_err(failed)?));
+                    self.stage = Stage::Speaking(Box::new(text.map_err(|error| failed(&error))?));
                 }
                 Stage::Speaking(mut text) => {
-                    if let Some(samples) = text.next_frame().map_err(failed)? {
+                    if let Some(samples) = text.next_frame().map_err(|error| failed(&error))? {
                         self.stage = Stage::Speaking(text);
                         self.take(&samples);
                     } else if let Some(stretch) = self.stretch.take() {
@@ -252,6 +252,6 @@ impl PocketStream<'_> {
     }
 }
 
-fn failed(error: StreamError) -> EngineError {
-    EngineError::Failed(told(&error))
+fn failed(error: &StreamError) -> EngineError {
+    EngineError::Failed(told(error))
 }
