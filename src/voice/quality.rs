@@ -100,9 +100,9 @@ pub(super) fn judge(samples: &[f32], used_secs: f64) -> Quality {
     quality
 }
 
-/// The level below which a tenth of the windows are; digital silence is no noise.
+/// The level below which a twentieth of the windows are: what is between the words.
 fn noise(levels: &[f64]) -> f64 {
-    let mut levels: Vec<f64> = levels.iter().copied().filter(|level| *level > -100.0).collect();
+    let mut levels: Vec<f64> = levels.iter().map(|level| level.max(-100.0)).collect();
     levels.sort_unstable_by(f64::total_cmp);
-    levels.get(levels.len() / 10).copied().unwrap_or(-100.0)
+    levels.get(levels.len() / 20).copied().unwrap_or(-100.0)
 }
