@@ -9,9 +9,9 @@ use crate::cli::{Quantisation, Synth};
 use crate::clock;
 use crate::config::Config;
 use crate::dsp::polyphase;
+use crate::engine::pocket::fast::cloning::CloningError;
 use crate::engine::pocket::fast::{Codec, FastModel};
 use crate::engine::pocket::files::{HubCache, ModelFiles};
-use crate::engine::pocket::model::PlainModel;
 use crate::engine::pocket::recording::ended_on_a_pause;
 use crate::engine::pocket::stream::{Sampling, TextInTheMaking};
 use crate::engine::pocket::voice::VoiceState;
@@ -40,9 +40,13 @@ pub fn run(arguments: &Synth, paths: &Paths) -> anyhow::Result<()> {
     }
     let begun = clock::now();
     let files = ModelFiles::find(&arguments.model, &HubCache::of_this_user())?;
-    let voice = voice_of(&arguments.voice, &files)?;
+    let prompt = prompt_of(&arguments.voice, &files)?;
     let (precision, processor) = (precision_of(arguments.quant), Processor::of_this_machine());
     let model = FastModel::load(files, precision, processor, Codec::Threaded)?;
+    let voice = match prompt {
+        Prompt::Exported(voice) => voice,
+        Prompt::Recorded(samples) => voice_of(&model, &samples)?,
+    };
     let loaded = clock::now();
     let samples = speak(&model, &voice, &pieces, arguments)?;
     let made_secs = clock::now().duration_since(loaded).as_secs_f64();
@@ -95,9 +99,17 @@ pub(super) fn precision_of(quant: Quantisation) -> Precision {
     }
 }
 
-fn voice_of(path: &Path, files: &ModelFiles) -> anyhow::Result<VoiceState> {
+/// Where a voice comes from.
+enum Prompt {
+    Exported(VoiceState),
+    /// Ended on a pause, at the model's rate.
+    Recorded(Vec<f32>),
+}
+
+fn prompt_of(path: &Path, files: &ModelFiles) -> anyhow::Result<Prompt> {
     if path.extension().is_some_and(|extension| extension == "safetensors") {
-        return Ok(VoiceState::read(path, &files.config.flow_lm.transformer)?);
+        let voice = VoiceState::read(path, &files.config.flow_lm.transformer)?;
+        return Ok(Prompt::Exported(voice));
     }
     let recording = Recording::read(path)?;
     let mut samples = recording.samples;
@@ -105,13 +117,18 @@ fn voice_of(path: &Path, files: &ModelFiles) -> anyhow::Result<VoiceState> {
     let max_samples = (MAX_PROMPT_SECS * f64::from(recording.rate_hz)) as usize;
     samples.truncate(max_samples);
     let rate_hz = files.config.mimi.sample_rate_hz;
-    let prompt = ended_on_a_pause(&polyphase::resample(&samples, recording.rate_hz, rate_hz));
-    let model = PlainModel::on_processor(files.clone())?;
-    let voice = model.clone_voice(&prompt).context("the voice could not be computed")?;
-    voice.context(
-        "the model's weights come without the voice encoder, so no voice can be made of a recording; \
-         take the weights with voice cloning, or the exported state of a voice (.safetensors)",
-    )
+    let samples = polyphase::resample(&samples, recording.rate_hz, rate_hz);
+    Ok(Prompt::Recorded(ended_on_a_pause(&samples)))
+}
+
+/// A voice of a prompt.
+pub(super) fn voice_of(model: &FastModel, prompt: &[f32]) -> Result<VoiceState, CloningError> {
+    let mut cloning = model.begin_cloning(prompt)?;
+    loop {
+        if let Some(voice) = cloning.step()? {
+            return Ok(voice);
+        }
+    }
 }
 
 fn speak(

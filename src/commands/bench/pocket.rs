@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cli::{PocketBench, Quantisation};
 use crate::clock;
-use crate::commands::synth::precision_of;
+use crate::commands::synth::{precision_of, voice_of};
 use crate::engine::pocket::ending::Ending;
 use crate::engine::pocket::fast::{Codec, FastModel};
 use crate::engine::pocket::files::{HubCache, ModelFiles};
@@ -23,6 +23,12 @@ const N_RUNS: usize = 5;
 
 /// Positions of a voice of ten seconds.
 const N_VOICE: usize = 124;
+
+/// How long the recording is that a voice is made of.
+const PROMPT_SECS: usize = 10;
+
+/// What is heard in it.
+const TONE_HZ: f64 = 200.0;
 
 /// Text tokens of a sentence or two.
 const N_TOKENS: usize = 32;
@@ -40,6 +46,9 @@ struct Report {
     /// From the text tokens to the first codec frame.
     first_audio_ms: Spread,
     load_secs: f64,
+    /// Making a voice of ten seconds, the encoder's weights included; not there where the weights cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clone_secs: Option<Spread>,
     peak_rss_mb: f64,
     /// With the model loaded, between two texts.
     steady_rss_mb: f64,
@@ -83,6 +92,7 @@ pub(super) fn run(arguments: &PocketBench, json: bool) -> anyhow::Result<()> {
         .map(|seed| one(&model, &voice, &ids, arguments.frames, seed as u64))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let spread = |value: fn(&Run) -> f64| Spread::of(runs[1..].iter().map(value).collect());
+    let clone_secs = model.can_clone().then(|| clones(&model)).transpose()?;
     let report = Report {
         frames: arguments.frames,
         threads: arguments.threads,
@@ -95,6 +105,7 @@ pub(super) fn run(arguments: &PocketBench, json: bool) -> anyhow::Result<()> {
         cpu_secs_per_audio_sec: spread(|run| run.cpu / run.audio),
         first_audio_ms: spread(|run| run.first_audio * 1e3),
         load_secs,
+        clone_secs,
         peak_rss_mb: memory::peak_resident_bytes() as f64 / 1e6,
         steady_rss_mb: memory::resident_bytes() as f64 / 1e6,
     };
@@ -114,6 +125,9 @@ fn print(report: &Report, json: bool) -> anyhow::Result<()> {
     spread("wall seconds for a second of audio", &report.wall_real_time_factor, "");
     spread("processor seconds for a second of audio", &report.cpu_secs_per_audio_sec, "");
     spread("text to first audio", &report.first_audio_ms, "ms");
+    if let Some(clone_secs) = &report.clone_secs {
+        spread("a voice of ten seconds", clone_secs, "s");
+    }
     for (name, value, unit) in [
         ("load", report.load_secs, "s"),
         ("largest resident memory", report.peak_rss_mb, "MB"),
@@ -156,6 +170,30 @@ fn one(
         first_audio,
         audio: n_samples as f64 / f64::from(model.config.mimi.sample_rate_hz),
     })
+}
+
+/// Makes a voice as often as texts are spoken.
+fn clones(model: &FastModel) -> anyhow::Result<Spread> {
+    let prompt = prompt_for(model);
+    let mut measured = Vec::new();
+    for _ in 0..N_RUNS {
+        let begun = clock::now();
+        voice_of(model, &prompt)?;
+        measured.push(begun.elapsed_secs());
+    }
+    Ok(Spread::of(measured))
+}
+
+/// Ten seconds of a tone that trembles: how long a step takes does not depend on what is said.
+fn prompt_for(model: &FastModel) -> Vec<f32> {
+    let rate_hz = f64::from(model.config.mimi.sample_rate_hz);
+    let mut tremble = vec![0.0; PROMPT_SECS * model.config.mimi.sample_rate_hz as usize];
+    Noise::new(2, 0, 1.0).fill(&mut tremble);
+    let angle = |idx: usize| 2.0 * std::f64::consts::PI * TONE_HZ * idx as f64 / rate_hz;
+    #[expect(clippy::cast_possible_truncation, reason = "from -1 to 1")]
+    let tone = |idx: usize| angle(idx).sin() as f32;
+    let samples = tremble.iter().enumerate();
+    samples.map(|(idx, tremble)| 0.3 * tone(idx) * (1.0 + 0.2 * tremble)).collect()
 }
 
 trait ElapsedSecs {

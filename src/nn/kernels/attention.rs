@@ -20,6 +20,9 @@ pub(crate) struct Heads {
 /// Eight sums side by side.
 const LANES: usize = 8;
 
+/// As many as are kept in registers while rows are added up.
+const WIDE: usize = 4 * LANES;
+
 #[inline(always)]
 fn dot<A: MulAdd>(one: &[f32], other: &[f32]) -> f32 {
     let mut lanes = [[0.0; LANES]; 2];
@@ -33,10 +36,17 @@ fn dot<A: MulAdd>(one: &[f32], other: &[f32]) -> f32 {
             }
         }
     }
-    let mut sum = 0.0;
+    // By halves: one after the other they would wait for each other.
+    let mut sums = [0.0; LANES];
     for lane in 0..LANES {
-        sum += lanes[0][lane] + lanes[1][lane];
+        sums[lane] = lanes[0][lane] + lanes[1][lane];
     }
+    for width in [LANES / 2, LANES / 4, LANES / 8] {
+        for lane in 0..width {
+            sums[lane] += sums[lane + width];
+        }
+    }
+    let sum = sums[0];
     one_rest.iter().zip(other_rest).fold(sum, |sum, (one, other)| A::mul_add(*one, *other, sum))
 }
 
@@ -67,14 +77,33 @@ pub(super) fn attend<A: MulAdd>(
             *score = vector::exp(*score - largest);
         }
         let sum: f32 = sum(scores);
-        out.fill(0.0);
-        for (score, value) in scores.iter().zip(values[part].chunks_exact(head_dim)) {
-            for (out, value) in out.iter_mut().zip(value) {
-                *out = A::mul_add(*score, *value, *out);
-            }
-        }
+        weigh::<A>(scores, &values[part], head_dim, out);
         for out in out.iter_mut() {
             *out /= sum;
+        }
+    }
+}
+
+/// The sum of rows of values, `[T, E]`, each with its weight.
+#[inline(always)]
+fn weigh<A: MulAdd>(weights: &[f32], values: &[f32], head_dim: usize, out: &mut [f32]) {
+    let (chunks, rest) = out.as_chunks_mut::<WIDE>();
+    for (idx, out) in chunks.iter_mut().enumerate() {
+        let part = idx * WIDE..(idx + 1) * WIDE;
+        // In registers all the way: in memory each sum would wait for the one before to be stored.
+        let mut sums = [0.0; WIDE];
+        for (weight, row) in weights.iter().zip(values.chunks_exact(head_dim)) {
+            for (sum, value) in sums.iter_mut().zip(&row[part.clone()]) {
+                *sum = A::mul_add(*weight, *value, *sum);
+            }
+        }
+        *out = sums;
+    }
+    let begin = head_dim - rest.len();
+    rest.fill(0.0);
+    for (weight, row) in weights.iter().zip(values.chunks_exact(head_dim)) {
+        for (out, value) in rest.iter_mut().zip(&row[begin..]) {
+            *out = A::mul_add(*weight, *value, *out);
         }
     }
 }

@@ -62,18 +62,26 @@ impl<'a> Out<'a> {
         let n = PANEL.min(self.n_out - first);
         let at = row * self.n_out + first;
         let out = &mut self.values[at..at + n];
-        let mut sums = *products;
-        if let Some(bias) = self.bias {
-            for (sum, bias) in sums.iter_mut().zip(&bias[first..first + n]) {
-                *sum += bias;
+        let bias = self.bias.map(|bias| &bias[first..first + n]);
+        // Of a length that is known, but for the last panel: it takes longer to ask than to copy.
+        if let Ok(out) = <&mut [f32; PANEL]>::try_from(&mut *out) {
+            let mut sums = *products;
+            if let Some(bias) = bias.and_then(|bias| bias.first_chunk::<PANEL>()) {
+                for (sum, bias) in sums.iter_mut().zip(bias) {
+                    *sum += bias;
+                }
             }
+            if self.is_added {
+                for (sum, out) in sums.iter_mut().zip(&*out) {
+                    *sum += out;
+                }
+            }
+            *out = sums;
+            return;
         }
-        if self.is_added {
-            for (out, sum) in out.iter_mut().zip(&sums) {
-                *out += sum;
-            }
-        } else {
-            out.copy_from_slice(&sums[..n]);
+        for (idx, (out, sum)) in out.iter_mut().zip(products).enumerate() {
+            let sum = sum + bias.map_or(0.0, |bias| bias[idx]);
+            *out = if self.is_added { *out + sum } else { sum };
         }
     }
 }
@@ -122,6 +130,19 @@ fn several<A: MulAdd, const R: usize>(
     first: usize,
     y: &mut Out<'_>,
 ) {
+    let sums = products::<A, R>(panel, x, first);
+    for (r, sums) in sums.iter().enumerate() {
+        y.take(first + r, idx, sums);
+    }
+}
+
+/// By value, and by itself: beside whatever takes them, the sums would be kept in memory and not in registers.
+#[inline(always)]
+fn products<A: MulAdd, const R: usize>(
+    panel: &[f32],
+    x: &Rows<'_>,
+    first: usize,
+) -> [[f32; PANEL]; R] {
     let panel = panel.as_chunks::<PANEL>().0;
     // All of one length that is known to be the panel's, so that the inner loop need not ask.
     let mut rows: [&[f32]; R] = [&[]; R];
@@ -137,9 +158,7 @@ fn several<A: MulAdd, const R: usize>(
             }
         }
     }
-    for (r, sums) in sums.iter().enumerate() {
-        y.take(first + r, idx, sums);
-    }
+    sums
 }
 
 #[inline(always)]

@@ -13,8 +13,10 @@ pub(super) fn exp(x: f32) -> f32 {
     const LN2_LOW: f32 = -2.121_944_4e-4;
     // Adding and taking away this number rounds to the next whole one.
     const ROUNDER: f32 = 12_582_912.0;
+    const ONE_BITS: u32 = 0x3f80_0000;
     let x = x.clamp(-87.0, 88.0);
-    let n = (x * LOG2_E + ROUNDER) - ROUNDER;
+    let rounded = x * LOG2_E + ROUNDER;
+    let n = rounded - ROUNDER;
     let r = x - n * LN2_HIGH - n * LN2_LOW;
     let mut p = 1.987_569_1e-4;
     p = p * r + 1.398_199_9e-3;
@@ -23,8 +25,8 @@ pub(super) fn exp(x: f32) -> f32 {
     p = p * r + 1.666_666_5e-1;
     p = p * r + 0.5;
     let value = p * r * r + r + 1.0;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 254")]
-    let power = f32::from_bits(((n + 127.0) as i32 as u32) << 23);
+    // The whole number is in the low bits of the rounded one: no conversion, which would ask for what is too large.
+    let power = f32::from_bits((rounded.to_bits() << 23).wrapping_add(ONE_BITS));
     value * power
 }
 

@@ -81,7 +81,7 @@ enum Stage {
     Begun,
     ConvsLoaded(EncoderConvs),
     Encoding(Box<Encoding>),
-    Prefilling(LanguageState),
+    Prefilling(Box<LanguageState>),
     Over,
 }
 
@@ -192,10 +192,10 @@ impl Cloning {
             return Stage::Encoding(encoding);
         }
         let n_positions = self.conditioning.len() / projection.n_out();
-        Stage::Prefilling(self.flow_lm.begin_voice(n_positions, self.threads))
+        Stage::Prefilling(Box::new(self.flow_lm.begin_voice(n_positions, self.threads)))
     }
 
-    fn prefill(&self, mut state: LanguageState) -> (Stage, Option<VoiceState>) {
+    fn prefill(&self, mut state: Box<LanguageState>) -> (Stage, Option<VoiceState>) {
         let d = self.config.flow_lm.transformer.d_model;
         let rest = &self.conditioning[state.n_positions() * d..];
         let rows = &rest[..rest.len().min(POSITIONS_AT_ONCE * d)];

@@ -187,14 +187,14 @@ struct Made<'a> {
     next: &'a mut [f32],
 }
 
-impl<'a> Made<'a> {
+impl Made<'_> {
     /// The part of so many products, if there are as many, and the rest.
     fn split(self, n_products: usize, n_out: usize) -> (Self, Self) {
         let n_values = (n_products * n_out).min(self.out.len());
         let (out, more) = self.out.split_at_mut(n_values);
         let (next, more_next) = self.next.split_at_mut(n_values.min(self.next.len()));
         let rest = Self { first: self.first + n_products, out: more, next: more_next };
-        (Made::<'a> { first: self.first, out, next }, rest)
+        (Self { first: self.first, out, next }, rest)
     }
 }
 
