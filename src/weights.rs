@@ -258,6 +258,11 @@ impl Scope<'_> {
         Ok((!is_blank).then_some(values))
     }
 
+    /// The whole name of a tensor here.
+    pub fn name(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
     /// Whether there is a tensor of that name here.
     pub fn has(&self, name: &str) -> bool {
         self.checkpoint.has(&format!("{}{name}", self.prefix))

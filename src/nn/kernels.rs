@@ -21,6 +21,7 @@
 )]
 
 pub mod attention;
+pub mod keeping;
 pub mod matrix;
 pub mod transformer;
 pub mod vector;

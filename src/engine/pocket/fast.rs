@@ -5,6 +5,7 @@
 pub mod cloning;
 pub mod codec;
 pub mod encoder;
+pub mod inspection;
 pub mod language_model;
 
 mod conv;
@@ -27,6 +28,7 @@ use super::noise::Noise;
 use super::tokenizer::Tokenizer;
 use super::voice::VoiceState;
 use crate::nn::kernels::Processor;
+use crate::nn::kernels::keeping::Keeping;
 use crate::nn::kernels::matrix::{Precision, Threads};
 use crate::threads::{both, spawn_named};
 use crate::weights::Checkpoint;
@@ -34,6 +36,12 @@ use crate::weights::Checkpoint;
 /// How far the language model may be ahead of the codec, in codec frames: enough that neither waits for the other, little
 /// enough that a skip throws nothing away.
 const AHEAD: usize = 4;
+
+/// The voice encoder, below `mimi` …
+const ENCODER: [&str; 3] = ["encoder", "encoder_transformer", "downsample"];
+
+/// … and what else only cloning needs, below `flow_lm`.
+const OF_CLONING: [&str; 2] = ["speaker_proj_weight", "bos_before_voice"];
 
 /// Who makes audio of latents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +79,15 @@ impl FastModel {
         processor: Processor,
         codec: Codec,
     ) -> Result<Self, ModelError> {
+        Self::load_keeping(files, &Keeping::new(precision, processor), codec).map(|(it, _)| it)
+    }
+
+    /// The same; how each tensor is kept is remembered, and the file they are from comes along.
+    fn load_keeping(
+        files: ModelFiles,
+        keeping: &Keeping,
+        codec: Codec,
+    ) -> Result<(Self, Checkpoint), ModelError> {
         let ModelFiles { config, weights, tokenizer } = files;
         let n_bins = config.flow_lm.n_bins;
         let tokenizer = Tokenizer::read(&tokenizer, config.tokenizer_kind, n_bins)?;
@@ -82,9 +99,9 @@ impl FastModel {
         both(
             || {
                 let (lm, mimi) = (&config.flow_lm, &config.mimi);
-                language_model = Some(FastFlowLm::load(&flow_lm, lm, mimi, precision, processor));
+                language_model = Some(FastFlowLm::load(&flow_lm, lm, mimi, keeping));
             },
-            || decoder = Some(FastDecoder::load(&mimi, &config.mimi, precision, processor)),
+            || decoder = Some(FastDecoder::load(&mimi, &config.mimi, keeping)),
         );
         let (Some(language_model), Some(decoder)) = (language_model, decoder) else {
             unreachable!("both were loaded or failed")
@@ -92,23 +109,24 @@ impl FastModel {
         let (language_model, decoder) =
             (language_model?, decoder.map_err(crate::nn::LoadError::from)?);
         let can_clone = cloning::can_clone(&flow_lm, &mimi, &config)?;
-        for part in ["encoder", "encoder_transformer", "downsample"] {
+        for part in ENCODER {
             mimi.pp(part).pass_over();
         }
-        for name in ["speaker_proj_weight", "bos_before_voice"] {
+        for name in OF_CLONING {
             flow_lm.pass_over_one(name);
         }
         checkpoint.finish()?;
-        Ok(Self {
+        let model = Self {
             config,
             tokenizer,
             flow_lm: Arc::new(language_model),
             decoder: Arc::new(decoder),
             codec,
-            processor,
+            processor: keeping.processor(),
             weights,
             can_clone,
-        })
+        };
+        Ok((model, checkpoint))
     }
 
     /// Whether the weights can make a voice of a recording.

@@ -93,6 +93,11 @@ impl Matrix {
         Self { kind, n_out, n_in, processor }
     }
 
+    /// Why one with such rows is not in 8 bits though that was asked for.
+    pub(super) fn why_not_in_eight_bits(n_in: usize) -> String {
+        format!("its rows have {n_in} values, which is no multiple of {}", quantised::BLOCK)
+    }
+
     /// How it is kept.
     pub fn precision(&self) -> Precision {
         match self.kind {

@@ -5,7 +5,8 @@
 use std::ops::Range;
 
 use super::attention::Heads;
-use super::matrix::{Matrix, Precision, Scratch, Threads};
+use super::keeping::{Keeping, Use};
+use super::matrix::{Matrix, Scratch, Threads};
 use super::{Processor, attend, gelu, layer_norm};
 use crate::nn::transformer::{LayerScale, TransformerConfig};
 use crate::threads::both;
@@ -97,13 +98,12 @@ impl SliceTransformer {
         scope: &Scope<'_>,
         config: &TransformerConfig,
         scale: LayerScale,
-        precision: Precision,
-        processor: Processor,
+        keeping: &Keeping,
     ) -> Result<Self, WeightsError> {
         let load = |layers: Range<usize>| {
             let layer = |idx: usize| {
                 let scope = scope.pp("layers").pp(idx);
-                Layer::load(&scope, config, scale, precision, processor)
+                Layer::load(&scope, config, scale, keeping)
             };
             layers.map(layer).collect::<Result<Vec<_>, _>>()
         };
@@ -112,7 +112,12 @@ impl SliceTransformer {
         both(|| first = load(0..half), || second = load(half..config.n_layers));
         let mut layers = first?;
         layers.append(&mut second?);
-        Ok(Self { config: config.clone(), layers, turns: config.turns(), processor })
+        Ok(Self {
+            config: config.clone(),
+            layers,
+            turns: config.turns(),
+            processor: keeping.processor(),
+        })
     }
 
     /// A state with room for so many positions, or for a window and as many new ones.
@@ -270,13 +275,14 @@ impl Layer {
         scope: &Scope<'_>,
         config: &TransformerConfig,
         scale: LayerScale,
-        precision: Precision,
-        processor: Processor,
+        keeping: &Keeping,
     ) -> Result<Self, WeightsError> {
         let (d, d_ff, d_attention) = (config.d_model, config.d_ff, config.d_attention());
         let matrix = |name: &str, n_out: usize, n_in: usize, scale_name: Option<&str>| {
             let mut weight = scope.pp(name).get("weight", &[n_out, n_in])?;
+            let mut tensors = vec![scope.pp(name).name("weight")];
             if let (LayerScale::Learnt, Some(scale)) = (scale, scale_name) {
+                tensors.push(scope.pp(scale).name("scale"));
                 let scale = scope.pp(scale).get("scale", &[n_out])?;
                 for (row, factor) in weight.chunks_exact_mut(n_in).zip(scale) {
                     for value in row {
@@ -284,7 +290,7 @@ impl Layer {
                     }
                 }
             }
-            Ok(Matrix::new(&weight, n_out, n_in, precision, processor))
+            Ok(keeping.matrix(tensors, &weight, n_out, n_in, Use::EachStep))
         };
         let n_projected = d_attention + 2 * config.d_kv();
         Ok(Self {

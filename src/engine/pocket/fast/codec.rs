@@ -4,8 +4,8 @@
 
 use super::super::config::MimiConfig;
 use super::seanet::{SeaNet, SeaNetState};
-use crate::nn::kernels::Processor;
-use crate::nn::kernels::matrix::{Matrix, Precision, Scratch, Threads};
+use crate::nn::kernels::keeping::{Keeping, SMALL};
+use crate::nn::kernels::matrix::{Matrix, Scratch, Threads};
 use crate::nn::kernels::transformer::{SliceState, SliceTransformer};
 use crate::nn::transformer::LayerScale;
 use crate::weights::{Scope, WeightsError};
@@ -48,29 +48,34 @@ impl FastDecoder {
     pub fn load(
         scope: &Scope<'_>,
         config: &MimiConfig,
-        precision: Precision,
-        processor: Processor,
+        keeping: &Keeping,
     ) -> Result<Self, WeightsError> {
         let side = &config.decoder;
         let (dim, latent_dim) = (side.seanet.dimension, config.latent_dim);
         let steps = config.steps_per_latent;
-        let output_proj = scope.pp("quantizer.output_proj").get("weight", &[dim, latent_dim, 1])?;
+        let projection = scope.pp("quantizer.output_proj");
+        let output_proj = projection.get("weight", &[dim, latent_dim, 1])?;
         let taps = scope.pp("upsample.convtr.convtr").get("weight", &[dim, 1, 2 * steps])?;
         let upsample = (0..2 * steps)
             .flat_map(|tap| (0..dim).map(move |channel| (channel, tap)))
             .map(|(channel, tap)| taps[channel * 2 * steps + tap])
             .collect();
         Ok(Self {
-            output_proj: Matrix::new(&output_proj, dim, latent_dim, Precision::Full, processor),
+            output_proj: keeping.matrix(
+                [projection.name("weight")],
+                &output_proj,
+                dim,
+                latent_dim,
+                SMALL,
+            ),
             upsample,
             transformer: SliceTransformer::load(
                 &scope.pp("decoder_transformer.transformer"),
                 &side.transformer,
                 LayerScale::Learnt,
-                precision,
-                processor,
+                keeping,
             )?,
-            seanet: SeaNet::decoder(&scope.pp("decoder.model"), &side.seanet, processor)?,
+            seanet: SeaNet::decoder(&scope.pp("decoder.model"), &side.seanet, keeping)?,
             dim,
             latent_dim,
             steps,

@@ -5,7 +5,8 @@
 //! belong.
 
 use crate::nn::conv::ConvShape;
-use crate::nn::kernels::matrix::{Matrix, Precision, Scratch};
+use crate::nn::kernels::keeping::{CONVOLUTION, Keeping};
+use crate::nn::kernels::matrix::{Matrix, Scratch};
 use crate::nn::kernels::{Processor, elu};
 use crate::weights::{Scope, WeightsError};
 
@@ -30,8 +31,7 @@ impl Conv {
     pub(super) fn load(
         scope: &Scope<'_>,
         shape: ConvShape,
-        precision: Precision,
-        processor: Processor,
+        keeping: &Keeping,
     ) -> Result<Self, WeightsError> {
         let ConvShape { n_in, n_out, kernel, stride, dilation } = shape;
         let weight = scope.get("weight", &[n_out, n_in, kernel])?;
@@ -47,7 +47,7 @@ impl Conv {
         }
         let bias = scope.has("bias").then(|| scope.get("bias", &[n_out])).transpose()?;
         Ok(Self {
-            matrix: Matrix::new(&rows, n_out, n_row, precision, processor),
+            matrix: keeping.matrix([scope.name("weight")], &rows, n_out, n_row, CONVOLUTION),
             bias,
             n_in,
             n_past: (kernel - 1) * dilation + 1 - stride,
@@ -63,8 +63,7 @@ impl Conv {
         n_in: usize,
         n_out: usize,
         stride: usize,
-        precision: Precision,
-        processor: Processor,
+        keeping: &Keeping,
     ) -> Result<Self, WeightsError> {
         let kernel = 2 * stride;
         let weight = scope.get("weight", &[n_in, n_out, kernel])?;
@@ -79,7 +78,13 @@ impl Conv {
             }
         }
         Ok(Self {
-            matrix: Matrix::new(&rows, stride * n_out, 2 * n_in, precision, processor),
+            matrix: keeping.matrix(
+                [scope.name("weight")],
+                &rows,
+                stride * n_out,
+                2 * n_in,
+                CONVOLUTION,
+            ),
             bias: Some(bias.repeat(stride)),
             n_in,
             n_past: 1,

@@ -8,6 +8,7 @@ use super::conv::{Conv, Input, Room};
 use super::seanet::{SeaNet, SeaNetState};
 use crate::nn::conv::ConvShape;
 use crate::nn::kernels::Processor;
+use crate::nn::kernels::keeping::Keeping;
 use crate::nn::kernels::matrix::{Precision, Threads};
 use crate::nn::kernels::transformer::{SliceState, SliceTransformer};
 use crate::nn::transformer::LayerScale;
@@ -33,15 +34,15 @@ impl EncoderConvs {
         config: &MimiConfig,
         processor: Processor,
     ) -> Result<Self, WeightsError> {
+        let keeping = Keeping::new(Precision::Full, processor);
         let (seanet, stride) = (&config.encoder.seanet, config.steps_per_latent);
         let down = ConvShape::new(seanet.dimension, config.voice_dim, 2 * stride);
         Ok(Self {
-            seanet: SeaNet::encoder(&scope.pp("encoder.model"), seanet, processor)?,
+            seanet: SeaNet::encoder(&scope.pp("encoder.model"), seanet, &keeping)?,
             downsample: Conv::load(
                 &scope.pp("downsample.conv.conv"),
                 down.with_stride(stride),
-                Precision::Full,
-                processor,
+                &keeping,
             )?,
         })
     }
@@ -84,8 +85,7 @@ impl FastEncoder {
             &scope.pp("encoder_transformer.transformer"),
             &side.transformer,
             LayerScale::Learnt,
-            Precision::Full,
-            processor,
+            &Keeping::new(Precision::Full, processor),
         )?;
         let window = side.transformer.window.unwrap_or(0);
         Ok(Self { convs, transformer, steps: config.steps_per_latent, window })

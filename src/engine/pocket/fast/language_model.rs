@@ -7,7 +7,8 @@ use super::super::flow_net::TimeEmbed;
 use super::super::model::DECODE_STEPS;
 use super::super::voice::{VoiceLayer, VoiceState};
 use crate::nn::LoadError;
-use crate::nn::kernels::matrix::{Matrix, Precision, Scratch, Threads};
+use crate::nn::kernels::keeping::{Keeping, SMALL, Use};
+use crate::nn::kernels::matrix::{Matrix, Scratch, Threads};
 use crate::nn::kernels::transformer::{Norm, SliceState, SliceTransformer};
 use crate::nn::kernels::{Processor, layer_norm, silu};
 use crate::nn::transformer::LayerScale;
@@ -31,12 +32,13 @@ impl Affine {
         scope: &Scope<'_>,
         n_out: usize,
         n_in: usize,
-        precision: Precision,
-        processor: Processor,
+        purpose: Use,
+        keeping: &Keeping,
     ) -> Result<Self, WeightsError> {
         let weight = scope.get("weight", &[n_out, n_in])?;
         let bias = scope.get("bias", &[n_out])?;
-        Ok(Self { matrix: Matrix::new(&weight, n_out, n_in, precision, processor), bias })
+        let tensor = [scope.name("weight")];
+        Ok(Self { matrix: keeping.matrix(tensor, &weight, n_out, n_in, purpose), bias })
     }
 
     fn apply(&self, x: &[f32], y: &mut [f32], scratch: &mut Scratch) {
@@ -92,25 +94,20 @@ impl FastFlowLm {
         scope: &Scope<'_>,
         config: &FlowLmConfig,
         mimi: &MimiConfig,
-        precision: Precision,
-        processor: Processor,
+        keeping: &Keeping,
     ) -> Result<Self, LoadError> {
         let (d, latent) = (config.transformer.d_model, mimi.latent_dim);
         let rank = config.rank.unwrap_or(d);
         let z_dim = config.z_dim.unwrap_or(d);
         let conditioner = scope.pp("conditioner");
-        let matrix = |scope: &Scope<'_>, n_out: usize, n_in: usize, precision: Precision| {
+        let matrix = |scope: &Scope<'_>, n_out: usize, n_in: usize| {
             let weight = scope.get("weight", &[n_out, n_in])?;
-            Ok::<_, WeightsError>(Matrix::new(&weight, n_out, n_in, precision, processor))
+            let tensor = [scope.name("weight")];
+            Ok::<_, WeightsError>(keeping.matrix(tensor, &weight, n_out, n_in, SMALL))
         };
-        let embed_proj = config
-            .rank
-            .map(|rank| matrix(&conditioner.pp("proj"), d, rank, Precision::Full))
-            .transpose()?;
-        let z_proj = config
-            .z_dim
-            .map(|z_dim| matrix(&scope.pp("z_proj"), z_dim, d, Precision::Full))
-            .transpose()?;
+        let embed_proj =
+            config.rank.map(|rank| matrix(&conditioner.pp("proj"), d, rank)).transpose()?;
+        let z_proj = config.z_dim.map(|z_dim| matrix(&scope.pp("z_proj"), z_dim, d)).transpose()?;
         Ok(Self {
             embed: conditioner.pp("embed").get("weight", &[config.n_bins + 1, rank])?,
             rank,
@@ -118,28 +115,20 @@ impl FastFlowLm {
             bos_emb: scope.get("bos_emb", &[latent])?,
             emb_std: scope.get("emb_std", &[latent])?,
             emb_mean: scope.get("emb_mean", &[latent])?,
-            input_linear: matrix(&scope.pp("input_linear"), d, latent, Precision::Full)?,
+            input_linear: matrix(&scope.pp("input_linear"), d, latent)?,
             transformer: SliceTransformer::load(
                 &scope.pp("transformer"),
                 &config.transformer,
                 LayerScale::None,
-                precision,
-                processor,
+                keeping,
             )?,
             out_norm: Norm::load(&scope.pp("out_norm"), d)?,
             z_proj,
-            out_eos: Affine::load(&scope.pp("out_eos"), 1, z_dim, Precision::Full, processor)?,
-            flow: FastFlow::load(
-                &scope.pp("flow_net"),
-                &config.flow,
-                z_dim,
-                latent,
-                precision,
-                processor,
-            )?,
+            out_eos: Affine::load(&scope.pp("out_eos"), 1, z_dim, SMALL, keeping)?,
+            flow: FastFlow::load(&scope.pp("flow_net"), &config.flow, z_dim, latent, keeping)?,
             d_model: d,
             z_dim,
-            processor,
+            processor: keeping.processor(),
         })
     }
 
@@ -267,16 +256,16 @@ impl FastFlow {
         config: &FlowConfig,
         cond_dim: usize,
         latent_dim: usize,
-        precision: Precision,
-        processor: Processor,
+        keeping: &Keeping,
     ) -> Result<Self, LoadError> {
         let dim = config.dim;
-        let affine = |scope: &Scope<'_>, n_out: usize, n_in: usize, precision: Precision| {
-            Affine::load(scope, n_out, n_in, precision, processor)
+        let affine = |scope: &Scope<'_>, n_out: usize, n_in: usize, purpose: Use| {
+            Affine::load(scope, n_out, n_in, purpose, keeping)
         };
-        let (mut weight, mut bias) = (Vec::new(), Vec::new());
+        let (mut weight, mut bias, mut tensors) = (Vec::new(), Vec::new(), Vec::new());
         let mut modulate = |scope: &Scope<'_>, n_parts: usize| {
             weight.extend(scope.get("weight", &[n_parts * dim, dim])?);
+            tensors.push(scope.name("weight"));
             bias.extend(scope.get("bias", &[n_parts * dim])?);
             Ok::<_, WeightsError>(())
         };
@@ -286,8 +275,8 @@ impl FastFlow {
             modulate(&scope.pp("adaLN_modulation.1"), 3)?;
             blocks.push(FlowBlock {
                 norm: Norm::load(&scope.pp("in_ln"), dim)?,
-                first: affine(&scope.pp("mlp.0"), dim, dim, precision)?,
-                second: affine(&scope.pp("mlp.2"), dim, dim, precision)?,
+                first: affine(&scope.pp("mlp.0"), dim, dim, Use::EachStep)?,
+                second: affine(&scope.pp("mlp.2"), dim, dim, Use::EachStep)?,
             });
         }
         let last = scope.pp("final_layer");
@@ -296,16 +285,16 @@ impl FastFlow {
         Ok(Self {
             kind: config.kind,
             dim,
-            cond_embed: affine(&scope.pp("cond_embed"), dim, cond_dim, precision)?,
-            input_proj: affine(&scope.pp("input_proj"), dim, latent_dim, Precision::Full)?,
+            cond_embed: affine(&scope.pp("cond_embed"), dim, cond_dim, Use::EachStep)?,
+            input_proj: affine(&scope.pp("input_proj"), dim, latent_dim, SMALL)?,
             times: time_codes(scope, config)?,
             blocks,
             modulation: Affine {
-                matrix: Matrix::new(&weight, n_modulations, dim, precision, processor),
+                matrix: keeping.matrix(tensors, &weight, n_modulations, dim, Use::EachStep),
                 bias,
             },
-            last: affine(&last.pp("linear"), latent_dim, dim, Precision::Full)?,
-            processor,
+            last: affine(&last.pp("linear"), latent_dim, dim, SMALL)?,
+            processor: keeping.processor(),
         })
     }
 

@@ -6,7 +6,8 @@
 use super::super::config::SeaNetConfig;
 use super::conv::{Conv, Input, Residual, Room};
 use crate::nn::conv::ConvShape;
-use crate::nn::kernels::matrix::{Precision, Threads};
+use crate::nn::kernels::keeping::Keeping;
+use crate::nn::kernels::matrix::Threads;
 use crate::nn::kernels::{Processor, elu};
 use crate::threads::both;
 use crate::weights::{Scope, WeightsError};
@@ -58,18 +59,17 @@ impl SeaNet {
     pub(super) fn encoder(
         scope: &Scope<'_>,
         config: &SeaNetConfig,
-        processor: Processor,
+        keeping: &Keeping,
     ) -> Result<Self, WeightsError> {
         let conv = |idx: usize, shape: ConvShape| {
-            Conv::load(&scope.pp(idx).pp("conv"), shape, Precision::Full, processor)
-                .map(Layer::Conv)
+            Conv::load(&scope.pp(idx).pp("conv"), shape, keeping).map(Layer::Conv)
         };
         let mut width = config.n_filters;
         let mut layers = vec![conv(0, ConvShape::new(1, width, config.kernel_size))?];
         let mut idx = 1;
         for ratio in config.ratios.iter().rev() {
             for block in 0..config.n_residual_layers {
-                layers.push(residual(&scope.pp(idx + block), config, width, block, processor)?);
+                layers.push(residual(&scope.pp(idx + block), config, width, block, keeping)?);
             }
             idx += config.n_residual_layers + 1;
             let down = ConvShape::new(width, 2 * width, 2 * ratio).with_stride(*ratio);
@@ -79,18 +79,17 @@ impl SeaNet {
         }
         let last = ConvShape::new(width, config.dimension, config.last_kernel_size);
         layers.push(conv(idx + 1, last)?);
-        Ok(Self { layers, processor })
+        Ok(Self { layers, processor: keeping.processor() })
     }
 
     /// Loads the way from the inner rate to audio.
     pub(super) fn decoder(
         scope: &Scope<'_>,
         config: &SeaNetConfig,
-        processor: Processor,
+        keeping: &Keeping,
     ) -> Result<Self, WeightsError> {
         let conv = |idx: usize, shape: ConvShape| {
-            Conv::load(&scope.pp(idx).pp("conv"), shape, Precision::Full, processor)
-                .map(Layer::Conv)
+            Conv::load(&scope.pp(idx).pp("conv"), shape, keeping).map(Layer::Conv)
         };
         let mut width = config.n_filters << config.ratios.len();
         let first = ConvShape::new(config.dimension, width, config.kernel_size);
@@ -98,17 +97,17 @@ impl SeaNet {
         let mut idx = 2;
         for ratio in &config.ratios {
             let up = scope.pp(idx).pp("convtr");
-            let up = Conv::transposed(&up, width, width / 2, *ratio, Precision::Full, processor)?;
+            let up = Conv::transposed(&up, width, width / 2, *ratio, keeping)?;
             layers.push(Layer::Conv(up));
             width /= 2;
             for block in 0..config.n_residual_layers {
                 let scope = scope.pp(idx + 1 + block);
-                layers.push(residual(&scope, config, width, block, processor)?);
+                layers.push(residual(&scope, config, width, block, keeping)?);
             }
             idx += config.n_residual_layers + 2;
         }
         layers.push(conv(idx, ConvShape::new(width, 1, config.last_kernel_size))?);
-        Ok(Self { layers, processor })
+        Ok(Self { layers, processor: keeping.processor() })
     }
 
     /// A state at the beginning of a stream.
@@ -203,15 +202,13 @@ fn residual(
     config: &SeaNetConfig,
     width: usize,
     idx: usize,
-    processor: Processor,
+    keeping: &Keeping,
 ) -> Result<Layer, WeightsError> {
     let narrow = (width / config.compress).max(1);
     let dilation = (0..idx).fold(1, |dilation, _| dilation * config.dilation_base);
     let first = ConvShape::new(width, narrow, config.residual_kernel_size).with_dilation(dilation);
     let second = ConvShape::new(narrow, width, 1);
-    let load = |name: &str, shape: ConvShape| {
-        Conv::load(&scope.pp(name), shape, Precision::Full, processor)
-    };
+    let load = |name: &str, shape: ConvShape| Conv::load(&scope.pp(name), shape, keeping);
     let (narrow, wide) = (load("block.1.conv", first)?, load("block.3.conv", second)?);
     Ok(Layer::Residual(Residual { narrow, wide }))
 }
