@@ -2,6 +2,8 @@
 
 mod bench;
 #[cfg(feature = "pocket")]
+mod model;
+#[cfg(feature = "pocket")]
 mod synth;
 #[cfg(feature = "pocket")]
 mod voice;
@@ -9,6 +11,8 @@ mod voice;
 pub use bench::{Bench, Measure};
 #[cfg(feature = "pocket")]
 pub use bench::{PocketBench, Quantisation};
+#[cfg(feature = "pocket")]
+pub use model::{Info, Model, Pull, Remove, Verify, Voices};
 #[cfg(feature = "pocket")]
 pub use synth::Synth;
 #[cfg(feature = "pocket")]
@@ -102,6 +106,10 @@ pub enum Command {
     /// Speak a text into a WAV file, without a daemon.
     #[cfg(feature = "pocket")]
     Synth(Synth),
+    /// The models that cloned voices are spoken with.
+    #[cfg(feature = "pocket")]
+    #[command(subcommand)]
+    Model(Model),
     /// The configuration.
     #[command(subcommand)]
     Config(Config),

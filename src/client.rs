@@ -103,7 +103,9 @@ pub fn run(command: Command, paths: &Paths) -> anyhow::Result<()> {
             anyhow::bail!("this command asks no daemon")
         }
         #[cfg(feature = "pocket")]
-        Command::Synth(_) | Command::Voice(_) => anyhow::bail!("this command asks no daemon"),
+        Command::Synth(_) | Command::Voice(_) | Command::Model(_) => {
+            anyhow::bail!("this command asks no daemon")
+        }
     }
 }
 

@@ -9,6 +9,8 @@ pub mod explain;
 pub mod help;
 pub mod install;
 #[cfg(feature = "pocket")]
+pub mod model;
+#[cfg(feature = "pocket")]
 pub mod synth;
 #[cfg(feature = "pocket")]
 pub mod voice;
@@ -69,6 +71,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Synth(arguments) => synth::run(&arguments, &paths),
         #[cfg(feature = "pocket")]
         Command::Voice(command) => voice::run(command, &paths),
+        #[cfg(feature = "pocket")]
+        Command::Model(command) => model::run(&command, &paths),
         Command::Install(arguments) => install::install(&arguments, &paths),
         Command::Uninstall => install::uninstall(&paths),
         Command::Bench(arguments) => bench::run(&arguments),

@@ -44,6 +44,8 @@ pub struct Config {
     pub audio: AudioConfig,
     /// How text is made ready for speech.
     pub text: TextConfig,
+    /// Where models are got from.
+    pub models: ModelsConfig,
     /// How much is logged: a level, or directives as `tracing` knows them.
     pub log_filter: String,
 }
@@ -173,6 +175,13 @@ pub struct TextConfig {
     pub reading: Reading,
     /// The user's own words for words; the file need not be there.
     pub dictionary: PathBuf,
+}
+
+/// `[models]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelsConfig {
+    /// Where `speakerd model pull` finds `OWNER/REPO`: `https://…`, or `http://…` on this machine, without a slash at its end.
+    pub hub: String,
 }
 
 impl Config {

@@ -52,6 +52,11 @@ impl Paths {
         self.config_dir.join("pronunciation.toml")
     }
 
+    /// The installed models.
+    pub fn models_dir(&self) -> PathBuf {
+        self.data_dir.join("models")
+    }
+
     /// The configuration file that is read when none is named.
     pub fn config_file(&self) -> PathBuf {
         self.config_dir.join("speakerd.toml")

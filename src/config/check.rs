@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::error::Origin;
 use super::raw::{RawConfig, RawWatch};
 use super::{
-    AudioConfig, Config, ConfigError, EngineConfig, Filter, LimitsConfig, QueueConfig, TextConfig,
-    WatchConfig,
+    AudioConfig, Config, ConfigError, EngineConfig, Filter, LimitsConfig, ModelsConfig,
+    QueueConfig, TextConfig, WatchConfig,
 };
 use crate::engine::Prosody;
 use crate::engine::registry::{Choice, Places, Registry};
@@ -38,7 +38,7 @@ impl RawConfig {
         let file_path = file.as_deref().map(std::path::absolute).transpose();
         let file_path = file_path.map_err(|error| ConfigError::of("path", error.to_string()))?;
         let base = file_path.as_deref().and_then(Path::parent).unwrap_or(&paths.home).to_path_buf();
-        let Self { watch, queue, engine, limits, audio, text, log, variables: _ } = self;
+        let Self { watch, queue, engine, limits, audio, text, models, log, variables: _ } = self;
         let reading = Reading::without(&text.skip_steps, text.emoji);
         let choice = Choice {
             kind: engine.kind,
@@ -123,6 +123,9 @@ impl RawConfig {
                     paths.absolute(&text.dictionary, &base)
                 },
             },
+            models: ModelsConfig {
+                hub: hub(&models.hub).map_err(|why| ConfigError::of("models.hub", why))?,
+            },
             log_filter: log.level,
             file,
         })
@@ -200,6 +203,38 @@ impl RawWatch {
             volume: within("volume", self.volume, VOLUME)?,
         })
     }
+}
+
+/// The address of a hub, without a slash at its end.
+///
+/// # Errors
+/// Where it is not encrypted and leads off this machine, or is no address at all.
+pub fn hub(text: &str) -> Result<String, String> {
+    let address = text.trim_end_matches('/');
+    let (is_secure, rest) =
+        match (address.strip_prefix("https://"), address.strip_prefix("http://")) {
+            (Some(rest), _) => (true, rest),
+            (None, Some(rest)) => (false, rest),
+            (None, None) => return Err(format!("`{text}` is no https:// address")),
+        };
+    let host = rest.split('/').next().unwrap_or_default();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/[]".contains(c);
+    if host.is_empty() || !rest.chars().all(is_plain) {
+        return Err(format!("`{text}` is no address such as https://huggingface.co"));
+    }
+    if !is_secure && !is_loopback(host) {
+        return Err(format!("`{text}` is not encrypted; only https:// leads off this machine"));
+    }
+    Ok(address.to_owned())
+}
+
+/// Whether a host, with its port or without, is this machine.
+pub fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Whether a path is a pattern rather than a name.

@@ -31,6 +31,8 @@ pub struct RawConfig {
     pub audio: RawAudio,
     /// How text is made ready for speech.
     pub text: RawText,
+    /// Where models are got from.
+    pub models: RawModels,
     /// How much is logged.
     pub log: RawLog,
     /// Which keys came from which environment variables, for errors about their values.
@@ -163,6 +165,20 @@ impl Default for RawText {
             emoji: Emoji::default(),
             dictionary: PathBuf::new(),
         }
+    }
+}
+
+/// `[models]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the commented default file documents each key")]
+pub struct RawModels {
+    pub hub: String,
+}
+
+impl Default for RawModels {
+    fn default() -> Self {
+        Self { hub: "https://huggingface.co".to_owned() }
     }
 }
 

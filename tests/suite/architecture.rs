@@ -12,7 +12,7 @@ const MAX_LINES: usize = 400;
 const UNSAFE: [&str; 3] = ["daemon/heap.rs", "engine/builtin/ffi.rs", "nn/kernels.rs"];
 
 /// The only files that may name a crate.
-const CRATES: [(&str, &[&str]); 11] = [
+const CRATES: [(&str, &[&str]); 16] = [
     ("rodio", &["playback/device.rs"]),
     ("cpal", &["playback/device.rs"]),
     // The daemon has a file of that name.
@@ -24,6 +24,12 @@ const CRATES: [(&str, &[&str]); 11] = [
     ("candle_nn", &["nn", "engine"]),
     ("symphonia", &["voice/recording.rs"]),
     ("tokenizers", &["engine/pocket/tokenizer.rs", "engine/pocket/tokenizer/sentencepiece.rs"]),
+    // The only way out to the network.
+    ("ureq", &["commands/model/answer.rs", "commands/model/error.rs", "commands/model/token.rs"]),
+    ("backon", &["commands/model/download.rs"]),
+    ("sha1", &["commands/model/checksum.rs"]),
+    ("sha2", &["commands/model/checksum.rs", "voice/desk.rs"]),
+    ("indicatif", &["commands/model/progress.rs", "commands/voice/show.rs"]),
     ("anyhow", &["main", "daemon", "client", "commands"]),
 ];
 

@@ -97,7 +97,8 @@ fn every_command_in_the_readme_exists_and_every_command_is_in_it() {
         let command = command.split(['#', '|', '>', '&']).next().unwrap_or_default();
         let words = shell_words(command);
         // The README is about the whole product.
-        if cfg!(not(feature = "pocket")) && words.first().is_some_and(|word| word == "synth") {
+        let needs_pocket = |word: &String| ["synth", "voice", "model"].contains(&word.as_str());
+        if cfg!(not(feature = "pocket")) && words.first().is_some_and(needs_pocket) {
             continue;
         }
         let parsed = Cli::command().no_binary_name(true).try_get_matches_from(&words);

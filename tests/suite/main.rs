@@ -20,6 +20,8 @@ mod heard;
 mod hostile;
 mod idle;
 mod intelligible;
+#[cfg(feature = "pocket")]
+mod models;
 mod policies;
 mod positions;
 mod reading;

@@ -1,6 +1,8 @@
 //! What the tests share.
 
 pub(crate) mod contract;
+#[cfg(feature = "pocket")]
+pub(crate) mod hub;
 pub(crate) mod program;
 #[cfg(all(feature = "card", feature = "builtin"))]
 pub(crate) mod pulse;

@@ -46,6 +46,10 @@ fn a_wrong_key_or_value_is_refused_with_its_key() {
         ),
         ("[[watch]]\npath = \"\"\n", "watch[0].path", "is empty"),
         ("[[watch]]\npath = \"[\"\n", "watch[0].path", "is not a pattern"),
+        ("[models]\nhub = \"http://example.com\"\n", "models.hub", "is not encrypted"),
+        ("[models]\nhub = \"http://127.0.0.1.example.com\"\n", "models.hub", "is not encrypted"),
+        ("[models]\nhub = \"https://ann:secret@example.com\"\n", "models.hub", "is no address"),
+        ("[models]\nhub = \"ftp://example.com\"\n", "models.hub", "is no https:// address"),
         ("[radio]\n", "radio", "unknown field"),
     ] {
         let error = check(text, &[]).unwrap_err();
@@ -104,4 +108,13 @@ fn zero_seconds_mean_never() {
     let config = check("[engine]\nidle_unload_secs = 0\n[audio]\nnull_speed = 0\n", &[]).unwrap();
     assert_eq!(config.engine.idle_unload, None);
     assert_eq!(config.audio.null_speed, None);
+}
+
+#[test]
+fn a_hub_is_an_address_that_leads_off_this_machine_only_encrypted() {
+    let hub = |text: &str| check(&format!("[models]\nhub = \"{text}\"\n"), &[]).unwrap().models.hub;
+    assert_eq!(hub("https://hub.example.com/mirror/"), "https://hub.example.com/mirror");
+    for here in ["http://127.0.0.1:8080", "http://localhost", "http://[::1]:80"] {
+        assert_eq!(hub(here), here);
+    }
 }

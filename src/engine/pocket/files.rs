@@ -75,6 +75,11 @@ impl HubCache {
         Self { dir: Some(dir) }
     }
 
+    /// No cache: files are found beside their configuration only.
+    pub fn nowhere() -> Self {
+        Self { dir: None }
+    }
+
     /// This user's cache, as Hugging Face's tools find it.
     pub fn of_this_user() -> Self {
         let from =
