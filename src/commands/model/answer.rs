@@ -124,7 +124,12 @@ impl Client {
             let response = request.call().map_err(|error| DownloadError::of(place, &uri, error))?;
             let (parts, body) = response.into_parts();
             let (status, headers) = (parts.status.as_u16(), &parts.headers);
-            said.listen(headers, is_hubs && is_hub, is_hubs);
+            let speaker = match (is_hubs, is_hub) {
+                (true, true) => Speaker::Hub,
+                (true, false) => Speaker::SentOnTo,
+                (false, _) => Speaker::Another,
+            };
+            said.listen(headers, speaker);
             if !matches!(status, 301 | 302 | 303 | 307 | 308) {
                 let (begin, n_whole) = range(headers);
                 let n_sent = text(headers, "content-length").and_then(|it| it.parse().ok());
@@ -153,29 +158,45 @@ impl Client {
     }
 }
 
+/// Who says something of a file.
+#[derive(Debug, Clone, Copy)]
+enum Speaker {
+    /// The hub, of a file of its own.
+    Hub,
+    /// Whom the hub sent us to for the bytes.
+    SentOnTo,
+    /// Somebody who has to do with no hub.
+    Another,
+}
+
 impl Said {
     /// Takes in the headers of one answer. Of a hub's file only the hub is believed what it should add up to: who
     /// sends the bytes has other marks for them.
-    fn listen(&mut self, headers: &HeaderMap, is_hub: bool, is_hubs: bool) {
+    fn listen(&mut self, headers: &HeaderMap, speaker: Speaker) {
         let etag = |name| {
             let etag = text(headers, name)?.trim_start_matches("W/").trim_matches('"');
             (!etag.is_empty()).then(|| etag.to_owned())
         };
-        if !is_hubs {
-            self.identity = etag("etag").or_else(|| text(headers, "last-modified").map(Into::into));
-        } else if is_hub {
-            if let Some(linked) = etag("x-linked-etag") {
-                self.checksum = Checksum::of_etag(&linked);
-                self.identity = Some(linked);
-            } else if let (Some(etag), None) = (etag("etag"), &self.checksum) {
-                let checksum = Checksum::of_etag(&etag);
-                self.checksum = checksum.filter(|it| matches!(it, Checksum::GitBlob(_)));
-                self.identity = Some(etag);
+        match speaker {
+            Speaker::SentOnTo => {}
+            Speaker::Another => {
+                let date = || text(headers, "last-modified").map(Into::into);
+                self.identity = etag("etag").or_else(date);
             }
-            let n_bytes = text(headers, "x-linked-size").and_then(|it| it.parse().ok());
-            self.n_bytes = self.n_bytes.or(n_bytes);
-            let commit = text(headers, "x-repo-commit").filter(|it| is_commit(it));
-            self.commit = self.commit.take().or_else(|| commit.map(Into::into));
+            Speaker::Hub => {
+                if let Some(linked) = etag("x-linked-etag") {
+                    self.checksum = Checksum::of_etag(&linked);
+                    self.identity = Some(linked);
+                } else if let (Some(etag), None) = (etag("etag"), &self.checksum) {
+                    let checksum = Checksum::of_etag(&etag);
+                    self.checksum = checksum.filter(|it| matches!(it, Checksum::GitBlob(_)));
+                    self.identity = Some(etag);
+                }
+                let n_bytes = text(headers, "x-linked-size").and_then(|it| it.parse().ok());
+                self.n_bytes = self.n_bytes.or(n_bytes);
+                let commit = text(headers, "x-repo-commit").filter(|it| is_commit(it));
+                self.commit = self.commit.take().or_else(|| commit.map(Into::into));
+            }
         }
     }
 }

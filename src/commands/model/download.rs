@@ -113,10 +113,13 @@ fn attempt(
         if is_whole {
             return finish(wanted, &part, &answer.said);
         }
-        // Another file than the one that was begun, or a server that sends all or nothing.
-        n_here = 0;
-        if answer.status != 200 {
-            answer = client.get(wanted.place, 0)?;
+        match answer.status {
+            // A server that sends all or nothing.
+            200 => n_here = 0,
+            // Another file than the one that was begun.
+            206 | 416 => (n_here, answer) = (0, client.get(wanted.place, 0)?),
+            // Nothing that is said of the file: what is here may still be good.
+            _ => {}
         }
     }
     let said = &answer.said;
