@@ -58,7 +58,7 @@ fn a_reload_loses_nothing_that_waits_and_changes_what_comes() {
     let of_a: Vec<_> =
         heard.iter().map(|(text, _)| text).filter(|text| text.starts_with("This")).collect();
     assert_eq!(of_a, lines.iter().collect::<Vec<_>>(), "each once, in order");
-    assert_eq!((heard[0].1.as_str(), heard[7].1.as_str()), ("rms", "slt"));
+    assert_eq!((heard[0].1.as_str(), heard[7].1.as_str()), ("auto", "slt"));
     assert!(heard.contains(&("from the other file".to_owned(), "slt".to_owned())), "{heard:?}");
     let after = status(&home);
     assert_eq!(after.engine.n_loads, n_loads, "what is loaded stays loaded");

@@ -223,7 +223,7 @@ impl SpeechStream for PocketStream<'_> {
                 Stage::Speaking(mut text) => {
                     if let Some(samples) = text.next_frame().map_err(|error| failed(&error))? {
                         self.stage = Stage::Speaking(text);
-                        self.take(&samples);
+                        self.take(samples);
                     } else if let Some(stretch) = self.stretch.take() {
                         stretch.finish(&mut self.made);
                     }
@@ -236,13 +236,13 @@ impl SpeechStream for PocketStream<'_> {
 
 impl PocketStream<'_> {
     /// Takes a codec frame over.
-    fn take(&mut self, samples: &[f32]) {
-        match &mut self.stretch {
-            Some(stretch) => stretch.push(samples, &mut self.made),
-            None => self.made.extend_from_slice(samples),
-        }
-        for sample in &mut self.made {
+    fn take(&mut self, mut samples: Vec<f32>) {
+        for sample in &mut samples {
             *sample = sample.clamp(-1.0, 1.0);
+        }
+        match &mut self.stretch {
+            Some(stretch) => stretch.push(&samples, &mut self.made),
+            None => self.made.extend(samples),
         }
     }
 
