@@ -11,11 +11,11 @@ use super::Quantisation;
 pub struct Synth {
     /// The text; `-` reads standard input.
     pub text: String,
-    /// The model: a directory with a `config.yaml`, or a YAML file.
-    #[arg(long, value_name = "DIR")]
-    pub model: PathBuf,
-    /// The voice: a recording, or the exported state of a voice (`.safetensors`).
-    #[arg(long, value_name = "FILE")]
+    /// The model: its name, a directory with a `config.yaml`, or a YAML file; without it, the voice's or the best one.
+    #[arg(long, value_name = "NAME|DIR")]
+    pub model: Option<PathBuf>,
+    /// The voice: its name, a recording, or the exported state of a voice (`.safetensors`).
+    #[arg(long, value_name = "NAME|FILE")]
     pub voice: PathBuf,
     /// Give the text to the model as it is: numbers, links and signs stay what they are.
     #[arg(long)]

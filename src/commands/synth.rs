@@ -1,32 +1,29 @@
 //! `speakerd synth`: a text into a WAV file, without a daemon.
 
+mod speaker;
+
 use std::io::{Cursor, IsTerminal, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use indicatif::ProgressBar;
 
+use self::speaker::Speaker;
+pub(super) use self::speaker::voice_of;
 use crate::cli::{Quantisation, Synth};
 use crate::clock;
 use crate::config::Config;
-use crate::dsp::polyphase;
-use crate::engine::pocket::fast::cloning::CloningError;
-use crate::engine::pocket::fast::{Codec, FastModel};
-use crate::engine::pocket::files::{HubCache, ModelFiles};
-use crate::engine::pocket::recording::ended_on_a_pause;
+use crate::engine::pocket::fast::FastModel;
 use crate::engine::pocket::stream::{Sampling, TextInTheMaking};
 use crate::engine::pocket::voice::VoiceState;
-use crate::nn::kernels::Processor;
 use crate::nn::kernels::matrix::Precision;
 use crate::paths::Paths;
+use crate::pcm::PcmSpec;
 use crate::text::dictionary::DictionaryFile;
-use crate::text::{Piece, Reading, Speaking, prepare};
-use crate::voice::recording::Recording;
+use crate::text::{Piece, Speaking, prepare};
 
 /// The longest text: more than an hour of speech, all of which is in memory until it is written.
 const MAX_TEXT_BYTES: u64 = 1 << 16;
-
-/// What is used of a recording, as the reference does.
-const MAX_PROMPT_SECS: f64 = 30.0;
 
 /// Runs `speakerd synth`.
 ///
@@ -34,19 +31,19 @@ const MAX_PROMPT_SECS: f64 = 30.0;
 /// Where the model, the voice or the text cannot be used, or the sound cannot be written.
 pub fn run(arguments: &Synth, paths: &Paths) -> anyhow::Result<()> {
     let text = text_of(&arguments.text)?;
-    let pieces = if arguments.raw { vec![Piece::Words(text)] } else { pieces_of(&text, paths)? };
+    let config = Config::load(None, paths, super::environment())?;
+    let begun = clock::now();
+    let speaker = Speaker::find(arguments, &config, paths)?;
+    let pieces = if arguments.raw {
+        vec![Piece::Words(text)]
+    } else {
+        let speaking = Speaking { voice: &speaker.name, language: &speaker.language };
+        pieces_of(&text, &config, speaking)?
+    };
     if !pieces.iter().any(|piece| matches!(piece, Piece::Words(_))) {
         bail!("there is nothing in the text that can be spoken");
     }
-    let begun = clock::now();
-    let files = ModelFiles::find(&arguments.model, &HubCache::of_this_user())?;
-    let prompt = prompt_of(&arguments.voice, &files)?;
-    let (precision, processor) = (precision_of(arguments.quant), Processor::of_this_machine());
-    let model = FastModel::load(files, precision, processor, Codec::Threaded)?;
-    let voice = match prompt {
-        Prompt::Exported(voice) => voice,
-        Prompt::Recorded(samples) => voice_of(&model, &samples)?,
-    };
+    let (model, voice) = speaker.load(arguments.quant)?;
     let loaded = clock::now();
     let samples = speak(&model, &voice, &pieces, arguments)?;
     let made_secs = clock::now().duration_since(loaded).as_secs_f64();
@@ -78,16 +75,13 @@ fn text_of(argument: &str) -> anyhow::Result<String> {
 }
 
 /// The text as the daemon would have it spoken.
-fn pieces_of(text: &str, paths: &Paths) -> anyhow::Result<Vec<Piece>> {
-    let config = Config::load(None, paths, super::environment())?;
-    let reading: Reading = config.text.reading;
-    let speaking = Speaking { voice: "", language: "en" };
+fn pieces_of(text: &str, config: &Config, speaking: Speaking<'_>) -> anyhow::Result<Vec<Piece>> {
     let mut dictionary = DictionaryFile::new(config.text.dictionary.clone());
     dictionary.look(clock::now());
     if let Some(problem) = dictionary.problem() {
         bail!("{problem}");
     }
-    let max_chars = config.text.max_piece_chars;
+    let (reading, max_chars) = (config.text.reading, config.text.max_piece_chars);
     Ok(prepare(text, reading, speaking, dictionary.current(), max_chars, |_, _| {}).pieces)
 }
 
@@ -99,56 +93,21 @@ pub(super) fn precision_of(quant: Quantisation) -> Precision {
     }
 }
 
-/// Where a voice comes from.
-enum Prompt {
-    Exported(VoiceState),
-    /// Ended on a pause, at the model's rate.
-    Recorded(Vec<f32>),
-}
-
-fn prompt_of(path: &Path, files: &ModelFiles) -> anyhow::Result<Prompt> {
-    if path.extension().is_some_and(|extension| extension == "safetensors") {
-        let voice = VoiceState::read(path, &files.config.flow_lm.transformer)?;
-        return Ok(Prompt::Exported(voice));
-    }
-    let recording = Recording::read(path)?;
-    let mut samples = recording.samples;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few millions")]
-    let max_samples = (MAX_PROMPT_SECS * f64::from(recording.rate_hz)) as usize;
-    samples.truncate(max_samples);
-    let rate_hz = files.config.mimi.sample_rate_hz;
-    let samples = polyphase::resample(&samples, recording.rate_hz, rate_hz);
-    Ok(Prompt::Recorded(ended_on_a_pause(&samples)))
-}
-
-/// A voice of a prompt.
-pub(super) fn voice_of(model: &FastModel, prompt: &[f32]) -> Result<VoiceState, CloningError> {
-    let mut cloning = model.begin_cloning(prompt)?;
-    loop {
-        if let Some(voice) = cloning.step()? {
-            return Ok(voice);
-        }
-    }
-}
-
 fn speak(
     model: &FastModel,
     voice: &VoiceState,
     pieces: &[Piece],
     arguments: &Synth,
-) -> anyhow::Result<Vec<f32>> {
+) -> anyhow::Result<Vec<i16>> {
     let mut samples = Vec::new();
     let mut seed = arguments.seed;
+    let rate_hz = model.config.mimi.sample_rate_hz;
+    let spinner = ProgressBar::new_spinner();
     for piece in pieces {
         match piece {
             Piece::Pause(pause) => {
-                let n_samples = pause.as_secs_f64() * f64::from(model.config.mimi.sample_rate_hz);
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "a pause is short"
-                )]
-                samples.resize(samples.len() + n_samples as usize, 0.0);
+                let n_samples = PcmSpec::new(rate_hz).samples_in(*pause);
+                samples.resize(samples.len() + n_samples, 0);
             }
             Piece::Words(words) => {
                 let sampling =
@@ -156,15 +115,25 @@ fn speak(
                 seed = seed.wrapping_add(1);
                 let mut text = TextInTheMaking::new(model, voice, words, sampling)?;
                 while let Some(frame) = text.next_frame()? {
-                    samples.extend(frame);
+                    samples.extend(frame.into_iter().map(to_i16));
+                    let secs = samples.len() as f64 / f64::from(rate_hz);
+                    spinner.set_message(format!("{secs:.1} s of speech"));
+                    spinner.tick();
                 }
             }
         }
     }
+    spinner.finish_and_clear();
     Ok(samples)
 }
 
-fn write(output: &Path, samples: &[f32], rate_hz: u32) -> anyhow::Result<()> {
+/// As the reference has it: full scale is 32767 on both sides.
+#[expect(clippy::cast_possible_truncation, reason = "clamped just before")]
+fn to_i16(sample: f32) -> i16 {
+    (sample.clamp(-1.0, 1.0) * 32_767.0).round() as i16
+}
+
+fn write(output: &Path, samples: &[i16], rate_hz: u32) -> anyhow::Result<()> {
     let spec = hound::WavSpec {
         channels: 1,
         sample_rate: rate_hz,
@@ -174,9 +143,7 @@ fn write(output: &Path, samples: &[f32], rate_hz: u32) -> anyhow::Result<()> {
     let mut file = Cursor::new(Vec::with_capacity(44 + 2 * samples.len()));
     let mut wav = hound::WavWriter::new(&mut file, spec)?;
     for sample in samples {
-        // As the reference has it: full scale is 32767 on both sides.
-        #[expect(clippy::cast_possible_truncation, reason = "clamped just before")]
-        wav.write_sample((sample.clamp(-1.0, 1.0) * 32_767.0).round() as i16)?;
+        wav.write_sample(*sample)?;
     }
     wav.finalize()?;
     if output.as_os_str() == "-" {

@@ -22,4 +22,4 @@ pub mod stream;
 pub mod studio;
 pub mod tokenizer;
 pub mod voice;
-mod voices;
+pub mod voices;

@@ -269,6 +269,19 @@ fn voices_are_kept_without_a_daemon_as_well() {
     home.ok(&["voice", "remove", "copy"]);
     let (_, why) = home.fails(&["voice", "show", "copy"]);
     assert!(why.contains("anna-2, official"), "{why}");
+    // The same voice by its name and by its file, without and with the model's name.
+    let official = golden.to_str().unwrap();
+    let sound = |arguments: &[&str]| {
+        home.ok(&[&["synth", "Hello.", "-o", "out.wav"], arguments].concat());
+        std::fs::read(home.path("out.wav")).unwrap()
+    };
+    let by_name = sound(&["--voice", "official"]);
+    assert!(by_name.len() > 2_000);
+    assert_eq!(sound(&["--voice", official]), by_name);
+    assert_eq!(sound(&["--voice", "official", "--model", "english"]), by_name);
+    assert_eq!(sound(&["--voice", "english/alba"]), by_name);
+    let (_, why) = home.fails(&["synth", "Hello.", "--voice", "nobody", "-o", "out.wav"]);
+    assert!(why.contains("there is no voice `nobody`"), "{why}");
     // An exported voice speaks.
     let _daemon = home.start();
     home.ok(&["say", "--wait", "--voice", "official", "Hello."]);

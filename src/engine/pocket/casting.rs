@@ -8,12 +8,15 @@ use parking_lot::Mutex;
 
 use super::catalogue::{self, CatalogueModel};
 use super::files::{HubCache, ModelFiles};
+use super::fingerprint;
 use super::shelf::{Shelf, is_name, predefined_in};
 use super::speaking::{ModelSeat, PocketEngine};
+use super::voices::{Kept, VoiceStore};
 use crate::engine::registry::{AUTO, Cast, Choice, EngineId, Kind, POCKET, Places};
 use crate::engine::{Engine, EngineError};
 use crate::voice::card::{Visibility, VoiceCard, VoiceStatus};
 use crate::voice::library::Library;
+use crate::weights::{Checkpoint, WeightsError};
 
 /// The models and the voices of this machine.
 #[derive(Debug, Clone)]
@@ -228,6 +231,22 @@ impl Casting {
         let files = files.map_err(|error| bad(error.to_string()))?;
         let voices = if dir.is_file() { dir.parent().unwrap_or(Path::new("")) } else { &dir };
         Ok(ModelSeat { name: model.to_owned(), voices: voices.join("voices"), files })
+    }
+
+    /// A voice for a model, as it is on the disk.
+    ///
+    /// # Errors
+    /// Where there is none of that name, or it cannot be used with that model.
+    pub fn voice(&self, seat: &ModelSeat, voice: &str) -> Result<Kept, EngineError> {
+        let (name, library) = (seat.name.clone(), self.library.clone());
+        let bad = |error: WeightsError| EngineError::BadModel {
+            model: seat.name.clone(),
+            reason: error.to_string(),
+        };
+        let weights = Checkpoint::open(&seat.files.weights).map_err(bad)?;
+        let hash = fingerprint::of_weights(&weights).map_err(bad)?;
+        let store = VoiceStore::new(name, hash, seat.voices.clone(), library);
+        store.get(voice, &seat.files.config.flow_lm.transformer)
     }
 
     /// Loads a model.

@@ -14,6 +14,15 @@ use crate::weights::writing::NamedTensor;
 /// How many states are in memory: one of a voice of half a minute has 18 MB, and few files have voices of their own.
 const MAX_STATES: usize = 4;
 
+/// What there is of a voice on the disk.
+#[derive(Debug)]
+pub enum Kept {
+    /// What this model made of it.
+    State(VoiceState),
+    /// Only its recording: the state has to be made first.
+    Recording(Vec<f32>),
+}
+
 /// Where the voices of a model are.
 #[derive(Debug, Clone)]
 pub(super) struct VoiceStore {
@@ -46,7 +55,7 @@ type Stamp = (u64, i64, i64, u64);
 pub(super) enum Found {
     /// Its state is in the cache.
     Ready,
-    /// Only its recording: the state has to be made first.
+    /// Only its recording.
     Recording(Vec<f32>),
 }
 
@@ -61,14 +70,27 @@ impl VoiceStore {
         &self.model
     }
 
-    /// Where a voice is: the user's own go before those that came with the model.
-    fn file(&self, voice: &str) -> Option<(PathBuf, Origin)> {
-        if let Some(file) = self.library.file(voice) {
-            return Some((file, Origin::Library));
+    /// A voice as it is on the disk.
+    pub(super) fn get(&self, voice: &str, config: &TransformerConfig) -> Result<Kept, EngineError> {
+        let (file, origin) = self.file(voice)?;
+        match self.read(voice, &file, origin, config)? {
+            Some(state) => Ok(Kept::State(state)),
+            None => Ok(Kept::Recording(self.recording(voice)?)),
         }
-        let name = voice.rsplit('/').next().filter(|name| is_name(name))?;
-        let file = self.predefined.join(format!("{name}.safetensors"));
-        file.is_file().then_some((file, Origin::Model))
+    }
+
+    /// Where a voice is: the user's own go before those that came with the model.
+    fn file(&self, voice: &str) -> Result<(PathBuf, Origin), EngineError> {
+        if let Some(file) = self.library.file(voice) {
+            return Ok((file, Origin::Library));
+        }
+        let name = voice.rsplit('/').next().filter(|name| is_name(name));
+        let file = name.map(|name| self.predefined.join(format!("{name}.safetensors")));
+        if let Some(file) = file.filter(|file| file.is_file()) {
+            return Ok((file, Origin::Model));
+        }
+        let known = self.library.names();
+        Err(EngineError::UnknownVoice { name: voice.to_owned(), known })
     }
 
     /// The recording of a voice of the library.
@@ -149,11 +171,7 @@ impl VoiceCache {
         voice: &str,
         config: &TransformerConfig,
     ) -> Result<Found, EngineError> {
-        let Some((file, origin)) = self.store.file(voice) else {
-            let known = self.store.library.names();
-            return Err(EngineError::UnknownVoice { name: voice.to_owned(), known });
-        };
-        let stamp = stamp(&file);
+        let stamp = stamp(&self.store.file(voice)?.0);
         if let Some(idx) = self.states.iter().position(|it| it.voice == voice) {
             let cached = self.states.remove(idx);
             if Some(cached.stamp) == stamp {
@@ -161,8 +179,9 @@ impl VoiceCache {
                 return Ok(Found::Ready);
             }
         }
-        let Some(state) = self.store.read(voice, &file, origin, config)? else {
-            return Ok(Found::Recording(self.store.recording(voice)?));
+        let state = match self.store.get(voice, config)? {
+            Kept::State(state) => state,
+            Kept::Recording(recording) => return Ok(Found::Recording(recording)),
         };
         if self.states.len() >= MAX_STATES {
             self.states.remove(0);
