@@ -65,11 +65,11 @@ fn recording(home: &Home, name: &str, secs: u32) -> String {
     };
     let mut wav = hound::WavWriter::create(&path, spec).unwrap();
     for idx in 0..secs * 44_100 {
-        let at = f64::from(idx) / 44_100.0;
-        let syllable = (at * 4.0 * std::f64::consts::TAU).sin().max(0.0);
-        let sample = 6_000.0 * syllable * (at * 140.0 * std::f64::consts::TAU).sin();
+        let at = idx as f32 / 44_100.0;
+        let syllable = (at * 4.0 * std::f32::consts::TAU).sin().max(0.0);
+        let sample = 0.2 * syllable * (at * 140.0 * std::f32::consts::TAU).sin();
         for _channel in 0..2 {
-            wav.write_sample(sample as i16).unwrap();
+            wav.write_sample(speakerd::pcm::to_i16(sample)).unwrap();
         }
     }
     wav.finalize().unwrap();
@@ -212,19 +212,15 @@ fn weights_that_are_damaged_are_named_and_the_builtin_voice_speaks() {
     let weights = model.join("model.safetensors");
     let whole = std::fs::read(&weights).unwrap();
     let tokenizer = model.join("tokenizer.json");
-    let spoil: [(&str, Box<dyn Fn()>); 3] = [
-        ("is damaged", Box::new(|| std::fs::write(&weights, &whole[..whole.len() / 2]).unwrap())),
-        (
-            "no tensor",
-            Box::new(|| {
+    for word in ["is damaged", "no tensor", "tokenizer"] {
+        match word {
+            "is damaged" => std::fs::write(&weights, &whole[..whole.len() / 2]).unwrap(),
+            "no tensor" => {
                 std::fs::write(&weights, &whole).unwrap();
                 rename_tensor(&model);
-            }),
-        ),
-        ("tokenizer", Box::new(|| std::fs::remove_file(&tokenizer).unwrap())),
-    ];
-    for (word, spoil) in spoil {
-        spoil();
+            }
+            _ => std::fs::remove_file(&tokenizer).unwrap(),
+        }
         home.ok(&["say", "--wait", "Hello."]);
         let said = last(&home);
         assert_eq!((&said["spoken_voice"], &said["outcome"]), (&"rms".into(), &"spoken".into()));
