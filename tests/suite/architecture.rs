@@ -29,7 +29,7 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("backon", &["commands/model/download.rs"]),
     ("sha1", &["commands/model/checksum.rs"]),
     ("sha2", &["commands/model/checksum.rs", "voice/desk.rs"]),
-    ("indicatif", &["commands/model/progress.rs", "commands/voice/show.rs"]),
+    ("indicatif", &["commands/model/progress.rs", "commands/synth.rs", "commands/voice/show.rs"]),
     ("anyhow", &["main", "daemon", "client", "commands"]),
 ];
 

@@ -220,11 +220,12 @@ impl Casting {
     pub fn seat(&self, model: &str) -> Result<ModelSeat, EngineError> {
         let bad = |reason: String| EngineError::BadModel { model: model.to_owned(), reason };
         let dir = self.dir_of(model).ok_or_else(|| bad("that is no name".to_owned()))?;
-        let is_there = dir.is_file() || dir.join("config.yaml").is_file();
-        if !is_there {
+        let is_path = model.contains('/');
+        if !is_path && !self.shelf.is_installed(model) {
+            let known = catalogue::find(model).map_or("english", CatalogueModel::name);
             return Err(EngineError::NoModel {
                 wanted: format!("the model `{model}` is not installed"),
-                model: model.to_owned(),
+                model: known.to_owned(),
             });
         }
         let files = ModelFiles::find(&dir, &HubCache::of_this_user());
