@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use crossbeam_channel::bounded;
+
 use super::attention::Heads;
 use super::keeping::{Keeping, Use};
 use super::matrix::{Matrix, Scratch, Threads};
@@ -14,6 +16,12 @@ use crate::weights::{Scope, WeightsError};
 
 /// Of the norms.
 const EPS: f32 = 1e-5;
+
+/// So many positions are worth a second thread.
+const ROWS_FOR_TWO: usize = 8;
+
+/// Rows that products take at once.
+const TILE_ROWS: usize = 4;
 
 /// A learnt norm's scale and shift.
 #[derive(Debug, Clone)]
@@ -68,7 +76,27 @@ pub struct SliceState {
     n_cached: usize,
     /// Positions that there were.
     offset: usize,
-    room: Room,
+    threads: Threads,
+    /// One for each thread.
+    rooms: [Room; 2],
+}
+
+/// Where new positions belong.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Slots that a head's cache has.
+    capacity: usize,
+    /// The first of theirs.
+    slot: usize,
+    /// The first of them, in all that there were.
+    position: usize,
+}
+
+impl Place {
+    /// The place of those that come so many behind.
+    fn behind(self, n: usize) -> Self {
+        Self { slot: self.slot + n, position: self.position + n, ..self }
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -124,8 +152,8 @@ impl SliceTransformer {
     pub fn state(&self, n_positions: usize, threads: Threads) -> SliceState {
         let n_values = self.config.d_kv() * n_positions;
         let layers = vec![(vec![0.0; n_values], vec![0.0; n_values]); self.layers.len()];
-        let room = Room { scratch: Scratch::new(threads), ..Room::default() };
-        SliceState { layers, capacity: n_positions, n_cached: 0, offset: 0, room }
+        let rooms = Default::default();
+        SliceState { layers, capacity: n_positions, n_cached: 0, offset: 0, threads, rooms }
     }
 
     /// Puts positions in front of all others: for each layer keys and values, `[T, G, E]`.
@@ -177,66 +205,110 @@ impl SliceTransformer {
     /// # Panics
     /// Where the state has no room for them.
     pub fn forward(&self, x: &mut [f32], state: &mut SliceState) {
-        let config = &self.config;
-        let n_new = x.len() / config.d_model;
+        let n_new = x.len() / self.config.d_model;
         self.make_room(state, n_new);
-        let SliceState { layers, capacity, n_cached, offset, room } = state;
-        let n_projected = config.d_attention() + 2 * config.d_kv();
-        room.normed.resize(n_new * config.d_model, 0.0);
-        room.projected.resize(n_new * n_projected, 0.0);
-        room.attended.resize(n_new * config.d_attention(), 0.0);
-        room.hidden.resize(n_new * config.d_ff, 0.0);
-        room.scores.resize(2 * (*n_cached + n_new), 0.0);
-        room.angles.clear();
-        room.angles.extend((*offset..*offset + n_new).flat_map(|position| {
-            self.turns.iter().map(move |turn| (position as f32 * turn).sin_cos())
-        }));
-        for (layer, (keys, values)) in self.layers.iter().zip(layers) {
-            layer.norm1.apply(self.processor, x, &mut room.normed, EPS);
-            layer.in_proj.apply(&room.normed, &mut room.projected, None, &mut room.scratch);
-            let rows = room.projected.chunks_exact_mut(n_projected);
-            for (idx, row) in rows.enumerate() {
-                let angles = &room.angles[idx * self.turns.len()..(idx + 1) * self.turns.len()];
-                let (turned, new_values) = row.split_at_mut(config.d_attention() + config.d_kv());
-                turn(turned, angles, config.head_dim);
-                let slot = *n_cached + idx;
-                self.store(keys, &turned[config.d_attention()..], 0, slot, *capacity);
-                self.store(values, new_values, 0, slot, *capacity);
-            }
-            let heads = |first: usize, end: usize| Heads {
-                n_heads: config.n_heads,
-                n_kv_heads: config.n_kv_heads,
-                head_dim: config.head_dim,
-                capacity: *capacity,
-                seen: (first, end),
-            };
-            let d_attention = config.d_attention();
-            let (projected, n_before) = (&room.projected, *n_cached);
-            let (keys, values) = (&keys[..], &values[..]);
-            let attend_rows = |first_row: usize, out: &mut [f32], scores: &mut [f32]| {
-                for (idx, out) in (first_row..).zip(out.chunks_exact_mut(d_attention)) {
-                    let end = n_before + idx + 1;
-                    let first = config.window.map_or(0, |window| end.saturating_sub(window));
-                    let queries = &projected[idx * n_projected..][..d_attention];
-                    attend(self.processor, &heads(first, end), queries, keys, values, scores, out);
-                }
-            };
-            let (scores, more_scores) = room.scores.split_at_mut(n_before + n_new);
-            match room.scratch.threads().cut(n_new) {
-                None => attend_rows(0, &mut room.attended, scores),
-                Some(cut) => {
-                    let (here, there) = room.attended.split_at_mut(cut * d_attention);
-                    both(|| attend_rows(0, here, scores), || attend_rows(cut, there, more_scores));
+        let SliceState { layers, capacity, n_cached, offset, threads, rooms: [room, more_room] } =
+            state;
+        let place = Place { capacity: *capacity, slot: *n_cached, position: *offset };
+        match self.cut(*threads, n_new) {
+            None => {
+                self.prepare(room, place, n_new);
+                for (layer, cache) in self.layers.iter().zip(layers) {
+                    self.run(layer, x, cache, place, room);
                 }
             }
-            layer.out_proj.add(&room.attended, x, None, &mut room.scratch);
-            layer.norm2.apply(self.processor, x, &mut room.normed, EPS);
-            layer.linear1.apply(&room.normed, &mut room.hidden, None, &mut room.scratch);
-            gelu(self.processor, &mut room.hidden);
-            layer.linear2.add(&room.hidden, x, None, &mut room.scratch);
+            Some(cut) => {
+                let (first, second) = x.split_at_mut(cut * self.config.d_model);
+                let behind = place.behind(cut);
+                self.prepare(room, place, cut);
+                self.prepare(more_room, behind, n_new - cut);
+                // Whoever has run a layer's first positions hands its cache on to who runs the others.
+                let (hand_on, handed) = bounded(self.layers.len());
+                both(
+                    move || {
+                        for (layer, cache) in self.layers.iter().zip(layers) {
+                            self.run(layer, first, cache, place, room);
+                            let _nobody_is_left = hand_on.send(cache);
+                        }
+                    },
+                    || {
+                        for (layer, cache) in self.layers.iter().zip(handed) {
+                            self.run(layer, second, cache, behind, more_room);
+                        }
+                    },
+                );
+            }
         }
         *n_cached += n_new;
         *offset += n_new;
+    }
+
+    /// Where to cut new positions in two for two threads; `None` where that is not worth it. The second thread begins one
+    /// layer later, so that it gets fewer. Whole tiles of rows: single ones cost as much as four.
+    fn cut(&self, threads: Threads, n_new: usize) -> Option<usize> {
+        let n_layers = self.layers.len();
+        if threads == Threads::One || n_new < ROWS_FOR_TWO || n_layers < 2 {
+            return None;
+        }
+        let n_first = n_new * n_layers / (2 * n_layers - 1);
+        Some((n_first + TILE_ROWS / 2) / TILE_ROWS * TILE_ROWS)
+    }
+
+    /// Makes room for new positions, and their angles.
+    fn prepare(&self, room: &mut Room, place: Place, n_new: usize) {
+        let config = &self.config;
+        room.normed.resize(n_new * config.d_model, 0.0);
+        room.projected.resize(n_new * (config.d_attention() + 2 * config.d_kv()), 0.0);
+        room.attended.resize(n_new * config.d_attention(), 0.0);
+        room.hidden.resize(n_new * config.d_ff, 0.0);
+        room.scores.resize(place.slot + n_new, 0.0);
+        room.angles.clear();
+        room.angles.extend((place.position..place.position + n_new).flat_map(|position| {
+            self.turns.iter().map(move |turn| (position as f32 * turn).sin_cos())
+        }));
+    }
+
+    /// Runs positions through one layer, in place; its cache has all that were before them.
+    fn run(
+        &self,
+        layer: &Layer,
+        x: &mut [f32],
+        (keys, values): &mut (Vec<f32>, Vec<f32>),
+        place: Place,
+        room: &mut Room,
+    ) {
+        let config = &self.config;
+        let (d_attention, d_kv) = (config.d_attention(), config.d_kv());
+        let n_projected = d_attention + 2 * d_kv;
+        layer.norm1.apply(self.processor, x, &mut room.normed, EPS);
+        layer.in_proj.apply(&room.normed, &mut room.projected, None, &mut room.scratch);
+        for (idx, row) in room.projected.chunks_exact_mut(n_projected).enumerate() {
+            let angles = &room.angles[idx * self.turns.len()..(idx + 1) * self.turns.len()];
+            let (turned, new_values) = row.split_at_mut(d_attention + d_kv);
+            turn(turned, angles, config.head_dim);
+            let slot = place.slot + idx;
+            self.store(keys, &turned[d_attention..], 0, slot, place.capacity);
+            self.store(values, new_values, 0, slot, place.capacity);
+        }
+        let rows = room.projected.chunks_exact(n_projected);
+        for (idx, (row, out)) in rows.zip(room.attended.chunks_exact_mut(d_attention)).enumerate() {
+            let end = place.slot + idx + 1;
+            let first = config.window.map_or(0, |window| end.saturating_sub(window));
+            let heads = Heads {
+                n_heads: config.n_heads,
+                n_kv_heads: config.n_kv_heads,
+                head_dim: config.head_dim,
+                capacity: place.capacity,
+                seen: (first, end),
+            };
+            let queries = &row[..d_attention];
+            attend(self.processor, &heads, queries, keys, values, &mut room.scores, out);
+        }
+        layer.out_proj.add(&room.attended, x, None, &mut room.scratch);
+        layer.norm2.apply(self.processor, x, &mut room.normed, EPS);
+        layer.linear1.apply(&room.normed, &mut room.hidden, None, &mut room.scratch);
+        gelu(self.processor, &mut room.hidden);
+        layer.linear2.add(&room.hidden, x, None, &mut room.scratch);
     }
 
     /// Where there is a window, what is still seen moves to the front once the room is used up.
