@@ -121,17 +121,12 @@ macro_rules! kernels {
     };
 }
 
-#[cfg(target_arch = "x86_64")]
-use Fused as Best;
-#[cfg(not(target_arch = "x86_64"))]
-use Separate as Best;
-
 kernels! {
     /// Multiplies rows with panels of a matrix.
-    fn panels_times_rows = panels::multiply::<Separate>, panels::multiply::<Best>;
+    fn panels_times_rows = panels::multiply::<Separate>, panels::multiply::<Fused>;
         (panels: &[f32], x: &panels::Rows<'_>, y: &mut panels::Out<'_>);
     /// The same with a matrix in 8 bits.
-    fn quantised_times_rows = quantised::multiply, quantised::multiply_avx2;
+    fn quantised_times_rows = quantised::multiply, quantised::avx2::multiply;
         (matrix: &quantised::Quantised, x: &Activations, y: &mut panels::Out<'_>);
     /// Brings a matrix to 8 bits.
     fn pack_quantised = quantised::pack, quantised::pack;
@@ -152,6 +147,6 @@ kernels! {
     fn elu = vector::elu, vector::elu;
         (x: &[f32], y: &mut [f32]);
     /// Attends to what is in a cache.
-    fn attend = attention::attend::<Separate>, attention::attend::<Best>;
+    fn attend = attention::attend::<Separate>, attention::attend::<Fused>;
         (heads: &Heads, queries: &[f32], keys: &[f32], values: &[f32], scores: &mut [f32], out: &mut [f32]);
 }
