@@ -202,7 +202,8 @@ mod tests {
         for processor in Processor::all_here() {
             for precision in [Precision::Full, Precision::EightBits] {
                 for (n_out, n_in) in [(16, 32), (1, 7), (33, 64), (48, 96), (100, 33), (512, 320)] {
-                    for n_rows in 1..12 {
+                    // Tiles of rows of every size that there is, and several of them.
+                    for n_rows in (1..14).chain([24, 25, 31]) {
                         for stride in [n_in, n_in / 2 + 1] {
                             check(processor, precision, n_out, n_in, n_rows, stride);
                         }
@@ -260,18 +261,64 @@ mod tests {
     /// The same whole products, whatever adds them up.
     #[test]
     fn eight_bits_are_the_same_on_every_processor() {
-        let (n_out, n_in, n_rows) = (64, 256, 7);
-        let (weight, x) = (noise(n_out * n_in, 4), noise(n_rows * n_in, 5));
-        let mut results = Vec::new();
-        for processor in Processor::all_here() {
-            let matrix = Matrix::new(&weight, n_out, n_in, Precision::EightBits, processor);
-            let mut y = vec![0.0; n_rows * n_out];
-            matrix.add(&x, &mut y, None, &mut Scratch::default());
-            results.push(y);
+        for (n_out, n_in) in [(64, 256), (17, 32), (40, 1_024), (1, 96)] {
+            for n_rows in (1..14).chain([24, 25, 31]) {
+                let (weight, x) = (noise(n_out * n_in, 4), noise(n_rows * n_in, 5));
+                let mut scratch = Scratch::default();
+                let results = Processor::all_here().into_iter().map(|processor| {
+                    let matrix = Matrix::new(&weight, n_out, n_in, Precision::EightBits, processor);
+                    let mut y = vec![0.0; n_rows * n_out];
+                    matrix.add(&x, &mut y, None, &mut scratch);
+                    y
+                });
+                let results: Vec<_> = results.collect();
+                for result in &results[1..] {
+                    for (one, other) in result.iter().zip(&results[0]) {
+                        assert!(
+                            (one - other).abs() < 1e-4,
+                            "{n_out}x{n_in} {n_rows}: {one}, {other}"
+                        );
+                    }
+                    // Those that add in one step do so in the same order.
+                    assert_eq!(result, &results[1], "{n_out}x{n_in} {n_rows}");
+                }
+            }
         }
-        for result in &results[1..] {
-            for (one, other) in result.iter().zip(&results[0]) {
-                assert!((one - other).abs() < 1e-4, "{one}, {other}");
+    }
+
+    /// Whole numbers of up to 127, in blocks of which each has a scale of its own, a power of two: nothing is rounded. The
+    /// largest ones come together, of either sign, and some blocks are all zeros.
+    fn whole_numbers(n: usize, seed: u32) -> Vec<f32> {
+        let mut values: Vec<f32> = noise(n, seed).iter().map(|it| (it * 127.0).round()).collect();
+        for (values, kind) in values.chunks_exact_mut(32).zip(noise(n / 32, seed + 100)) {
+            match kind {
+                ..-0.8 => values.fill(0.0),
+                ..-0.6 => values.fill(127.0),
+                ..-0.4 => values.fill(-127.0),
+                _ => values[seed as usize % 32] = 127.0_f32.copysign(kind),
+            }
+            let scale = if kind.fract() * 1_000.0 % 2.0 < 1.0 { 1.0 } else { 0.5 };
+            for value in values {
+                *value *= scale;
+            }
+        }
+        values
+    }
+
+    #[test]
+    fn whole_numbers_in_eight_bits_are_exact_on_every_processor() {
+        for processor in Processor::all_here() {
+            let mut scratch = Scratch::default();
+            for (n_out, n_in) in [(16, 32), (1, 64), (33, 96), (47, 256), (80, 224)] {
+                for (seed, n_rows) in (1..).zip(1..40) {
+                    let weight = whole_numbers(n_out * n_in, seed);
+                    let x = whole_numbers(n_rows * n_in, seed + 1);
+                    let matrix = Matrix::new(&weight, n_out, n_in, Precision::EightBits, processor);
+                    let mut y = vec![0.0; n_rows * n_out];
+                    matrix.apply(&x, &mut y, None, &mut scratch);
+                    let expected = expected(&weight, &x, n_in, n_rows, n_in);
+                    assert_eq!(y, expected, "{processor:?} {n_out}x{n_in} {n_rows}");
+                }
             }
         }
     }

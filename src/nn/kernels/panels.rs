@@ -1,5 +1,8 @@
 //! Products with matrices of floats, in panels of [`PANEL`] outputs.
 
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx512;
+
 use super::MulAdd;
 
 /// Outputs that lie side by side.

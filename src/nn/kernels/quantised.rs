@@ -6,10 +6,16 @@
 
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx512_vnni;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx_vnni;
 
 use half::f16;
 
 use super::panels::{Out, PANEL, Rows};
+#[cfg(target_arch = "x86_64")]
+use super::tiling::tiles;
 use super::{Processor, pack_quantised};
 
 /// Values that share a scale.
@@ -42,12 +48,24 @@ pub(crate) struct Quantised {
 }
 
 /// Rows in 8 bits.
+///
+/// They lie in tiles, of one row or of as many as the processor multiplies together: `[n_in / 32, rows of the tile]`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Activations {
-    /// `[n_rows, n_in / 32]`, four bytes in one number, as they lie in memory.
+    /// Four bytes in one number, as they lie in memory.
     blocks: Vec<[i32; QUADS]>,
     scales: Vec<f32>,
+    /// What sums of products with unsigned weights begin with, so that these become signed. Empty where nobody asks.
+    starts: Vec<i32>,
     n_rows: usize,
+}
+
+/// Rows that are multiplied together: for each block what all of them have.
+#[cfg(target_arch = "x86_64")]
+struct Tile<'a, const R: usize> {
+    blocks: &'a [[[i32; QUADS]; R]],
+    scales: &'a [[f32; R]],
+    starts: &'a [[i32; R]],
 }
 
 /// Whether a matrix with rows of `n_in` values can be had in 8 bits.
@@ -66,6 +84,27 @@ impl Quantised {
         };
         pack_quantised(processor, weight, &mut matrix);
         matrix
+    }
+}
+
+impl Activations {
+    fn clear(&mut self, n_rows: usize) {
+        self.blocks.clear();
+        self.scales.clear();
+        self.starts.clear();
+        self.n_rows = n_rows;
+    }
+
+    /// The tile of `R` rows that begins with a row.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn tile<const R: usize>(&self, first: usize, n_blocks: usize) -> Tile<'_, R> {
+        let part = first * n_blocks..(first + R) * n_blocks;
+        Tile {
+            blocks: &self.blocks[part.clone()].as_chunks().0[..n_blocks],
+            scales: &self.scales[part.clone()].as_chunks().0[..n_blocks],
+            starts: &self.starts[part].as_chunks().0[..n_blocks],
+        }
     }
 }
 
@@ -104,26 +143,49 @@ pub(super) fn pack(weight: &[f32], matrix: &mut Quantised) {
     }
 }
 
-/// Brings rows to 8 bits.
+/// Brings rows to 8 bits, each by itself.
 #[inline(always)]
 pub(super) fn quantise(x: &Rows<'_>, activations: &mut Activations) {
-    activations.blocks.clear();
-    activations.scales.clear();
-    activations.n_rows = x.n_rows;
+    activations.clear(x.n_rows);
     for row in 0..x.n_rows {
         for values in x.row(row).as_chunks::<BLOCK>().0 {
-            let largest = values.iter().fold(0.0_f32, |largest, it| largest.max(it.abs()));
-            let factor = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-            let mut block = [0_i8; BLOCK];
-            for (byte, value) in block.iter_mut().zip(values) {
-                #[expect(clippy::cast_possible_truncation, reason = "-127 to 127")]
-                let rounded = ((value * factor + ROUNDER) - ROUNDER) as i32 as i8;
-                *byte = rounded;
-            }
+            let (block, scale) = quantise_block(values);
             activations.blocks.push(bytemuck::cast(block));
-            activations.scales.push(largest / 127.0);
+            activations.scales.push(scale);
         }
     }
+}
+
+/// Brings rows to 8 bits, in tiles of up to `LARGEST` and with what their sums begin with.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn quantise_tiles<const LARGEST: usize>(x: &Rows<'_>, activations: &mut Activations) {
+    activations.clear(x.n_rows);
+    for (first, n) in tiles::<LARGEST>(x.n_rows) {
+        for idx in 0..x.n_in / BLOCK {
+            for row in first..first + n {
+                let (block, scale) = quantise_block(&x.row(row).as_chunks::<BLOCK>().0[idx]);
+                activations.blocks.push(bytemuck::cast(block));
+                activations.scales.push(scale);
+                activations
+                    .starts
+                    .push(-OFFSET * block.iter().map(|it| i32::from(*it)).sum::<i32>());
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn quantise_block(values: &[f32; BLOCK]) -> ([i8; BLOCK], f32) {
+    let largest = values.iter().fold(0.0_f32, |largest, it| largest.max(it.abs()));
+    let factor = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+    let mut block = [0_i8; BLOCK];
+    for (byte, value) in block.iter_mut().zip(values) {
+        #[expect(clippy::cast_possible_truncation, reason = "-127 to 127")]
+        let rounded = ((value * factor + ROUNDER) - ROUNDER) as i32 as i8;
+        *byte = rounded;
+    }
+    (block, largest / 127.0)
 }
 
 /// The product in plain Rust.

@@ -58,7 +58,7 @@ fn rows<const R: usize>(
     let mut sums = [[_mm256_setzero_ps(); 2]; R];
     for (idx, (tile, scales)) in tiles.as_chunks::<TILE>().0.iter().zip(scales).enumerate() {
         if R == 1 {
-            prefetch(&matrix.tiles, (begin + idx) * TILE + AHEAD_BYTES);
+            prefetch(&matrix.tiles, (begin + idx) * TILE);
         }
         let mut values = [&blocks[0][idx]; R];
         for r in 1..R {
@@ -81,7 +81,7 @@ fn rows<const R: usize>(
     }
 }
 
-fn scales_bits(scales: &[half::f16; PANEL]) -> &[u16; PANEL] {
+pub(super) fn scales_bits(scales: &[half::f16; PANEL]) -> &[u16; PANEL] {
     bytemuck::cast_ref(scales)
 }
 
@@ -110,10 +110,11 @@ fn block<const R: usize>(
     sums
 }
 
+/// Fetches what the product will come to.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn prefetch(bytes: &[u8], at: usize) {
-    if let Some(ahead) = bytes.get(at..at + TILE) {
+pub(super) fn prefetch(tiles: &[u8], at: usize) {
+    if let Some(ahead) = tiles.get(at + AHEAD_BYTES..at + AHEAD_BYTES + TILE) {
         for line in ahead.as_chunks::<64>().0 {
             _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
         }
