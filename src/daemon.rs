@@ -138,6 +138,7 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
         server::serve(listener, Rc::clone(&handler), config.limits.max_clients, is_closing);
     let server = tokio::task::spawn_local(server);
     notify::ready();
+    heap::trim(); // a start takes more than what follows
     info!(version = env!("CARGO_PKG_VERSION"), files = board.snapshot().watch.files.len(), "ready");
 
     let current = config;

@@ -93,6 +93,7 @@ pub(super) fn run(arguments: &PocketBench, json: bool) -> anyhow::Result<()> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     let spread = |value: fn(&Run) -> f64| Spread::of(runs[1..].iter().map(value).collect());
     let clone_secs = model.can_clone().then(|| clones(&model)).transpose()?;
+    crate::daemon::heap::trim(); // as the daemon does once it was made use of
     let report = Report {
         frames: arguments.frames,
         threads: arguments.threads,
