@@ -139,6 +139,7 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
     let server = tokio::task::spawn_local(server);
     notify::ready();
     heap::trim(); // a start takes more than what follows
+    heap::give_code_back();
     info!(version = env!("CARGO_PKG_VERSION"), files = board.snapshot().watch.files.len(), "ready");
 
     let current = config;

@@ -8,6 +8,7 @@ pub mod limits;
 pub mod speak;
 pub mod voices;
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -82,7 +83,8 @@ pub struct Inference {
     engines: Engines,
     settings: EngineSettings,
     dictionary: DictionaryFile,
-    voices: VoiceJobs,
+    /// Borrowed by whoever makes a step, which nobody does inside of another one.
+    voices: RefCell<VoiceJobs>,
     board: StatusBoard,
     /// What was told of the dictionary last.
     told: Option<String>,
@@ -109,7 +111,7 @@ impl Inference {
             engines,
             settings,
             dictionary,
-            voices: VoiceJobs::new(board.clone()),
+            voices: VoiceJobs::new(board.clone()).into(),
             board,
             told: None,
             pulse: Pulse::default(),
@@ -141,7 +143,7 @@ impl Inference {
                 }
             };
             // One step for each utterance: whoever has much to say does not keep a voice from being made.
-            let has_stepped = self.voices.step(&mut self.engines);
+            let has_stepped = self.voices.get_mut().step(&mut self.engines);
             let Some(utterance) = utterance else {
                 if !has_stepped {
                     self.wait();
@@ -154,6 +156,7 @@ impl Inference {
                 audio: &self.audio,
                 steering: &self.steering,
                 outlet: &self.outlet,
+                voices: &self.voices,
                 piece_deadline: self.settings.piece_deadline,
                 max_piece_chars: self.settings.max_piece_chars,
                 dictionary: self.dictionary.current(),
@@ -213,7 +216,7 @@ impl Inference {
                     }
                 }
                 Ok(EngineCommand::Unload) => self.engines.unload_all(),
-                Ok(EngineCommand::Embed(job)) => self.voices.push(job),
+                Ok(EngineCommand::Embed(job)) => self.voices.get_mut().push(job),
                 Ok(EngineCommand::Configure(settings)) => self.configure(settings),
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {

@@ -10,9 +10,9 @@ use super::Json;
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
-  speakerd voice add anna anna.wav --consent 'Anna agreed on 2026-11-25'
-  speakerd voice preview anna
-  speakerd say --voice anna 'Tea is ready.'
+  speakerd voice add nora nora.wav --consent 'Nora agreed on 2026-11-25'
+  speakerd voice preview nora
+  speakerd say --voice nora 'Tea is ready.'
 
 Only clone the voice of somebody who agrees.")]
 pub enum Voice {
@@ -28,6 +28,9 @@ pub enum Voice {
         from: String,
         /// Its name then.
         to: String,
+        /// Even though the configuration names it.
+        #[arg(long)]
+        force: bool,
     },
     /// Forget a voice.
     Remove {

@@ -31,7 +31,12 @@ pub fn run(command: Voice, paths: &Paths) -> anyhow::Result<()> {
             let card = voice(ask(VoiceRequest::Show { name }, paths)?)?;
             if json { show::json(&card) } else { show::card(&card) }
         }
-        Voice::Rename { from, to } => ask(VoiceRequest::Rename { from, to }, paths).map(drop),
+        Voice::Rename { from, to, force } => {
+            if !force {
+                check_unused(&from, paths)?;
+            }
+            ask(VoiceRequest::Rename { from, to }, paths).map(drop)
+        }
         Voice::Remove { name, force } => {
             if !force {
                 check_unused(&name, paths)?;
@@ -47,7 +52,11 @@ pub fn run(command: Voice, paths: &Paths) -> anyhow::Result<()> {
         }
         Voice::Precompute { all, json } => {
             let cards = voices(ask(VoiceRequest::Precompute { all }, paths)?)?;
-            if json { show::json(&cards) } else { show::list(&cards) }
+            if json { show::json(&cards) } else { show::list(&cards) }?;
+            match cards.iter().filter(|card| card.problem.is_some()).count() {
+                0 => Ok(()),
+                n => bail!("{n} of them could not be made; the list says why"),
+            }
         }
         Voice::Cancel => match Client::connect(&paths.socket()) {
             Ok(mut client) => Ok(client.ask(&Request::Voice(VoiceRequest::Cancel)).map(drop)?),

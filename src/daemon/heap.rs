@@ -20,10 +20,8 @@ pub fn prepare() {
     }
 }
 
-/// Gives freed memory back to the system, and code that was needed for something that is over: a start, a model. Takes
-/// milliseconds for hundreds of megabytes.
+/// Gives freed memory back to the system. Takes milliseconds for hundreds of megabytes.
 pub fn trim() {
-    give_code_back();
     #[cfg(target_env = "gnu")]
     // SAFETY: malloc_trim takes the allocator's own locks and moves no live allocation; any thread may call it.
     unsafe {
@@ -33,8 +31,9 @@ pub fn trim() {
 
 /// Forgets which pages of this program's code are in memory: the system reads in 64 KiB around each one that is touched, and
 /// a start touches many that nothing needs afterwards. What is needed comes back from the system's cache, some microseconds
-/// each. Libraries are left alone: one that is closed meanwhile could leave its place to memory in use.
-fn give_code_back() {
+/// each; so not while something sounds. Libraries are left alone: one that is closed meanwhile could leave its place to memory
+/// in use.
+pub fn give_code_back() {
     #[cfg(target_os = "linux")]
     if let Some((begin, end)) = own_code() {
         // SAFETY: this is the mapping that this very function is in: of a file, never written to, and there until the
@@ -70,7 +69,7 @@ fn code_in(line: &str) -> Option<(usize, usize)> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use super::{code_in, own_code, trim};
+    use super::{code_in, give_code_back, own_code};
 
     #[test]
     fn only_code_of_a_file_is_given_back() {
@@ -90,7 +89,7 @@ mod tests {
     #[test]
     fn code_that_was_given_back_runs_as_before() {
         assert!(own_code().is_some());
-        trim();
+        give_code_back();
         assert_eq!("speech".chars().rev().collect::<String>(), "hceeps");
     }
 }

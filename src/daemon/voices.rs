@@ -2,6 +2,7 @@
 //!
 //! Waits for requests. The inference thread does the computing, in its turn. Ends when nobody can ask any more.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
@@ -61,7 +62,13 @@ impl VoiceKeeper {
         let now = clock::rfc3339(SystemTime::now());
         let embed = |voice: &str| self.embed(voice);
         let mut studio = ModelStudio { casting, embed };
-        let answer = carry_out(casting.library(), &mut studio, request, now);
+        // A panic, in a decoder of recordings for one, costs this request and no other.
+        let carried_out =
+            AssertUnwindSafe(|| carry_out(casting.library(), &mut studio, request, now));
+        let answer = catch_unwind(carried_out).unwrap_or_else(|_| {
+            let why = "it panicked, which is a bug; another recording may do".to_owned();
+            Err(DeskError::NotReady(why))
+        });
         if let Err(error) = &answer {
             info!("asked of the voices: {error}");
         }

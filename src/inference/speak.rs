@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of where audio goes or who asked for it.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use crossbeam_channel::Select;
 
 use super::engines::{Engines, Found};
 use super::limits::{Stopwatch, audio_budget};
+use super::voices::VoiceJobs;
 use crate::clock;
 use crate::engine::registry::{Cast, EngineId};
 use crate::engine::{Engine, EngineError, Prosody, Speech};
@@ -38,6 +40,8 @@ pub struct Speaker<'a> {
     pub steering: &'a Steering,
     /// Whether something important waits.
     pub outlet: &'a Outlet,
+    /// Made while a full pipe is waited for.
+    pub voices: &'a RefCell<VoiceJobs>,
     /// Engine time for one piece.
     pub piece_deadline: Duration,
     /// Longer texts are split.
@@ -231,12 +235,14 @@ impl Speaker<'_> {
             loop {
                 let began = clock::now();
                 let chunk = stream.next_chunk().map_err(|error| self.failed(error, utterance))?;
-                self.account(utterance, &mut stopwatch, began)?;
-                let Some(chunk) = chunk else { break };
-                if chunk.samples.is_empty() {
-                    self.check(utterance)?; // it is at work, and may no longer be wanted
+                if chunk.as_ref().is_some_and(|chunk| chunk.samples.is_empty()) {
+                    // It gets on, with something that has no deadline; and may no longer be wanted.
+                    self.pulse.beat(clock::now());
+                    self.check(utterance)?;
                     continue;
                 }
+                self.account(utterance, &mut stopwatch, began)?;
+                let Some(chunk) = chunk else { break };
                 let report = utterance.ticket.report_mut();
                 report.audio += chunk.duration();
                 if report.audio > budget {
@@ -307,6 +313,11 @@ impl Speaker<'_> {
 
     /// Waits until there may be room, something important comes, or the marks have changed.
     fn wait(&self, utterance: &Utterance) {
+        if self.voices.borrow_mut().advance() {
+            let _woken = self.audio.freed().try_recv();
+            self.pulse.beat(clock::now());
+            return;
+        }
         let mut select = Select::new();
         select.recv(self.audio.freed());
         // Where something important waits already, it waits for this one: it would wake us again and again.

@@ -59,23 +59,30 @@ impl VoiceJobs {
         self.waiting.push_back(job);
     }
 
-    /// Takes the next step of the voice that is being made; `false` where there is none.
+    /// Takes the next step, or begins the next voice; `false` where there is none.
     pub fn step(&mut self, engines: &mut Engines) -> bool {
-        let Some((job, id, mut embedding)) = self.current.take() else {
-            let Some(job) = self.waiting.pop_front() else { return false };
-            self.begin(job, engines);
+        if let Some((_, id, _)) = &self.current {
+            engines.touch(id, clock::now());
+        }
+        if self.advance() {
             return true;
-        };
+        }
+        let Some(job) = self.waiting.pop_front() else { return false };
+        self.begin(job, engines);
+        true
+    }
+
+    /// Takes the next step of the voice that is being made, while an engine is at rest in the middle of a line; `false` where
+    /// none is.
+    pub fn advance(&mut self) -> bool {
+        let Some((job, id, mut embedding)) = self.current.take() else { return false };
         if job.give_up.load(Ordering::Relaxed) {
             drop(embedding);
             self.end(job, Err(NotMade::Cancelled));
             return true;
         }
-        engines.touch(&id, clock::now());
-        let stepped = catch_unwind(AssertUnwindSafe(|| embedding.step())).unwrap_or_else(|_| {
-            engines.discard(&id);
-            Err(EngineError::Failed("it panicked; that is a bug".to_owned()))
-        });
+        let stepped = catch_unwind(AssertUnwindSafe(|| embedding.step()))
+            .unwrap_or_else(|_| Err(EngineError::Failed("it panicked; that is a bug".to_owned())));
         match stepped {
             Ok(Progress::Working(progress)) => {
                 self.board.modify(|status| status.voices.progress = progress);

@@ -28,6 +28,8 @@ pub struct VoiceCard {
     pub model_hash: Option<String>,
     /// Whether the recording was kept, so that it can be made for another model.
     pub has_recording: bool,
+    /// Whether the recording is forgotten once the voice is made.
+    pub forget_recording: bool,
     /// What was found in the recordings.
     pub quality: Option<Quality>,
 }

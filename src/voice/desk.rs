@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::NotMade;
 use super::card::{VoiceCard, VoiceStatus};
 use super::library::{Library, LibraryError, Voice};
-use super::prompt::{self, Unfit};
+use super::prompt::{PromptMaker, Unfit};
 use super::recording::{Recording, RecordingError};
 use super::request::{AddVoice, VoiceRequest};
 
@@ -167,20 +167,22 @@ fn add(
 ) -> Result<Answer, DeskError> {
     let name = &wished.name;
     check_free(studio, name)?;
-    let before = match library.check_new(name) {
-        Ok(()) => None,
-        Err(LibraryError::Exists(_)) => replaced(library, wished)?,
+    // One that is replaced speaks until the new one can.
+    let making = match library.check_new(name) {
+        Ok(()) => name.clone(),
+        Err(LibraryError::Exists(_)) if !is_of_use(library, name) => name.clone(),
+        Err(LibraryError::Exists(_)) if wished.replace => format!("{name}.new"),
         Err(error) => return Err(error.into()),
     };
+    Library::check_name(&making)?;
     studio.check().map_err(DeskError::NotReady)?;
-    let (recordings, source_digest) = read_all(&wished.files)?;
-    let (recording, quality) = prompt::of_recordings(&recordings).map_err(|why| {
+    let (maker, source_digest) = read_all(&wished.files)?;
+    let (recording, quality) = maker.finish().map_err(|why| {
         let file = wished.files.first().cloned().unwrap_or_default();
         DeskError::Unfit { file, why }
     })?;
-    drop(recordings);
     let card = VoiceCard {
-        name: name.clone(),
+        name: making.clone(),
         languages: wished.languages.clone(),
         status: VoiceStatus::Processing,
         visibility: wished.visibility,
@@ -188,34 +190,32 @@ fn add(
         created: now,
         source_digest: Some(source_digest),
         has_recording: true,
+        forget_recording: wished.forget_recording,
         quality: Some(quality),
         ..VoiceCard::default()
     };
     library.save(&Voice { card, recording: Some(recording), state: Vec::new() })?;
-    let made = make(library, studio, name);
-    match (&made, before) {
-        (Err(_), Some(before)) => library.save(&before)?,
-        (Err(DeskError::Cancelled(_)), None) => library.remove(name)?,
-        (Ok(()), _) if wished.forget_recording => {
-            let mut voice = library.load(name)?;
-            (voice.recording, voice.card.has_recording) = (None, false);
-            library.save(&voice)?;
-        }
-        (Err(_), None) | (Ok(()), _) => {}
+    let made = make(library, studio, &making);
+    // What is not to be kept, and what would only be in the way of the one that was to be replaced, goes.
+    let is_kept = matches!(made, Err(DeskError::NotMade { .. }))
+        && making == *name
+        && !wished.forget_recording;
+    if made.is_err() && !is_kept {
+        library.remove(&making)?;
     }
     made?;
+    if making != *name {
+        let mut voice = library.load(&making)?;
+        voice.card.name.clone_from(name);
+        library.save(&voice)?;
+        library.remove(&making)?;
+    }
     Ok(Answer::Voice(Box::new(library.card(name)?)))
 }
 
-/// The voice that makes room for the new one, unless it is to stay. One that could not be made is in nobody's way, and one
-/// whose file is damaged cannot be brought back.
-fn replaced(library: &Library, wished: &AddVoice) -> Result<Option<Voice>, DeskError> {
-    let before = library.load(&wished.name).ok();
-    let is_of_use = before.as_ref().is_some_and(|it| it.card.status != VoiceStatus::Failed);
-    if is_of_use && !wished.replace {
-        return Err(LibraryError::Exists(wished.name.clone()).into());
-    }
-    Ok(before)
+/// Whether a voice is worth keeping: one that could not be made, or whose file is damaged, is in nobody's way.
+fn is_of_use(library: &Library, name: &str) -> bool {
+    library.card(name).is_ok_and(|card| card.status != VoiceStatus::Failed)
 }
 
 /// Makes a voice ready; where that fails, its card says so.
@@ -256,22 +256,24 @@ fn precompute(library: &Library, studio: &mut dyn Studio, all: bool) -> Result<A
     Ok(Answer::Voices(cards))
 }
 
-/// The recordings, and the digest of their bytes.
-fn read_all(files: &[PathBuf]) -> Result<(Vec<Recording>, String), DeskError> {
+/// What is needed of the recordings, and the digest of their bytes. One after the other: together they may be large.
+fn read_all(files: &[PathBuf]) -> Result<(PromptMaker, String), DeskError> {
     if files.len() > MAX_RECORDINGS {
         return Err(DeskError::TooMuch(format!(
             "{} recordings are too many; choose the best {MAX_RECORDINGS} or fewer",
             files.len()
         )));
     }
-    let mut digest = Sha256::new();
-    let mut recordings = Vec::with_capacity(files.len());
+    let (mut maker, mut digest) = (PromptMaker::default(), Sha256::new());
     for file in files {
-        recordings.push(read(file, &mut digest)?);
+        if maker.is_full() {
+            break;
+        }
+        maker.push(&read(file, &mut digest)?);
     }
-    let digest =
-        digest.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-    Ok((recordings, digest))
+    let digest = digest.finalize();
+    let digest = digest.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    Ok((maker, digest))
 }
 
 fn read(file: &Path, digest: &mut Sha256) -> Result<Recording, DeskError> {

@@ -26,6 +26,9 @@ const MAX_NOTE_CHARS: usize = 1_024;
 /// The tensor with the recording, mono at [`super::prompt::RATE_HZ`].
 const RECORDING: &str = "recording";
 
+/// The note on a recording that goes once the voice is made.
+const FORGET: &str = "forget";
+
 /// The longest recording in a file: two minutes, where half a minute is used.
 const MAX_RECORDING_SAMPLES: usize = 120 * 24_000;
 
@@ -270,13 +273,15 @@ impl Library {
             let why = "it was not made ready yet; `speakerd voice precompute` does that";
             return Err(unwritable(std::io::Error::other(why)));
         }
-        if file.exists() {
-            return Err(unwritable(std::io::ErrorKind::AlreadyExists.into()));
-        }
         let bytes = to_bytes(&voice.state, None).map_err(std::io::Error::other);
         let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty());
         bytes
-            .and_then(|bytes| write_whole(dir.unwrap_or(Path::new(".")), file, &bytes))
+            .and_then(|bytes| {
+                let dir = dir.unwrap_or(Path::new("."));
+                let part = written(dir, &bytes)?;
+                part.persist_noclobber(file).map_err(|error| error.error)?;
+                Ok(())
+            })
             .map_err(unwritable)
     }
 
@@ -360,6 +365,7 @@ fn card_of(file: &Checkpoint, name: &str) -> Result<VoiceCard, LibraryError> {
         model: note("model"),
         model_hash: note("model_hash"),
         has_recording,
+        forget_recording: note("recording").is_some_and(|it| it == FORGET),
         quality: note("quality").and_then(|it| serde_json::from_str(&it).ok()),
     })
 }
@@ -379,6 +385,7 @@ fn notes_of(card: &VoiceCard) -> BTreeMap<String, String> {
         ("source_digest", card.source_digest.clone()),
         ("model", card.model.clone()),
         ("model_hash", card.model_hash.clone()),
+        ("recording", card.forget_recording.then(|| FORGET.to_owned())),
         ("quality", quality),
     ];
     notes.into_iter().filter_map(|(key, note)| Some((key.to_owned(), note?))).collect()
@@ -386,14 +393,19 @@ fn notes_of(card: &VoiceCard) -> BTreeMap<String, String> {
 
 /// Writes a file whole or not at all, for this user only.
 fn write_whole(dir: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    written(dir, bytes)?.persist(path).map_err(|error| error.error)?;
+    std::fs::File::open(dir)?.sync_all()
+}
+
+/// A file without a name yet, for this user only.
+fn written(dir: &Path, bytes: &[u8]) -> std::io::Result<tempfile::NamedTempFile> {
     let mut file = tempfile::Builder::new()
         .prefix(".voice-")
         .permissions(std::fs::Permissions::from_mode(0o600))
         .tempfile_in(dir)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    std::fs::File::open(dir)?.sync_all()
+    Ok(file)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a voice is made of: recordings, brought to one rate and level, cut to what is speech, and joined.
 
 use super::card::Quality;
-use super::quality::{self, MIN_SPEECH_SECS, WINDOW_SAMPLES};
+use super::quality::{self, Found, MIN_SPEECH_SECS, WINDOW_SAMPLES};
 use super::recording::Recording;
 use crate::dsp::polyphase;
 
@@ -45,33 +45,49 @@ pub enum Unfit {
 }
 
 /// Makes one recording of several, fit to make a voice of: mono at [`RATE_HZ`], at most [`MAX_SECS`] long.
-///
-/// # Errors
-/// Where there is too little speech in them.
-pub fn of_recordings(recordings: &[Recording]) -> Result<(Vec<f32>, Quality), Unfit> {
-    if recordings.is_empty() {
-        return Err(Unfit::Nothing);
-    }
-    let (mut all, mut joined) = (Vec::new(), Vec::<f32>::new());
-    for recording in recordings {
+#[derive(Debug, Default)]
+pub struct PromptMaker {
+    joined: Vec<f32>,
+    found: Found,
+}
+
+impl PromptMaker {
+    /// Takes what is of use of another recording.
+    pub fn push(&mut self, recording: &Recording) {
         let samples = polyphase::resample(&recording.samples, recording.rate_hz, RATE_HZ);
+        self.found.look(&samples);
         let speech = levelled(trimmed(&samples));
-        if !joined.is_empty() && !speech.is_empty() {
-            joined.resize(joined.len() + GAP_SAMPLES, 0.0);
+        if !self.joined.is_empty() && !speech.is_empty() {
+            self.joined.resize(self.joined.len() + GAP_SAMPLES, 0.0);
         }
-        joined.extend(speech);
-        all.extend(samples);
+        self.joined.extend(speech);
+        self.joined.truncate(MAX_SAMPLES);
     }
-    joined.truncate(MAX_SAMPLES);
-    let levels = quality::levels(&joined);
-    let threshold = quality::threshold(&levels);
-    let n_speech = levels.iter().filter(|level| **level > threshold).count();
-    let speech_secs = (n_speech * WINDOW_SAMPLES) as f64 / f64::from(RATE_HZ);
-    if speech_secs < MIN_SPEECH_SECS {
-        return Err(Unfit::TooShort { speech_secs });
+
+    /// Whether more would not be used.
+    pub fn is_full(&self) -> bool {
+        self.joined.len() >= MAX_SAMPLES
     }
-    let used_secs = joined.len() as f64 / f64::from(RATE_HZ);
-    Ok((joined, quality::judge(&all, used_secs)))
+
+    /// The one recording, and what was found.
+    ///
+    /// # Errors
+    /// Where there is too little speech in it.
+    pub fn finish(self) -> Result<(Vec<f32>, Quality), Unfit> {
+        let Self { joined, found } = self;
+        if found.is_nothing() {
+            return Err(Unfit::Nothing);
+        }
+        let levels = quality::levels(&joined);
+        let threshold = quality::threshold(&levels);
+        let n_speech = levels.iter().filter(|level| **level > threshold).count();
+        let speech_secs = (n_speech * WINDOW_SAMPLES) as f64 / f64::from(RATE_HZ);
+        if speech_secs < MIN_SPEECH_SECS {
+            return Err(Unfit::TooShort { speech_secs });
+        }
+        let used_secs = joined.len() as f64 / f64::from(RATE_HZ);
+        Ok((joined, found.judge(used_secs)))
+    }
 }
 
 /// What is between the first and the last word.
@@ -118,6 +134,14 @@ mod tests {
         let silence = vec![0.0; rate_hz as usize / 2];
         let samples = [silence.clone(), (0..n).map(sample).collect(), silence].concat();
         Recording { samples, rate_hz }
+    }
+
+    fn of_recordings(recordings: &[Recording]) -> Result<(Vec<f32>, Quality), Unfit> {
+        let mut maker = PromptMaker::default();
+        for recording in recordings {
+            maker.push(recording);
+        }
+        maker.finish()
     }
 
     #[test]

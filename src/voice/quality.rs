@@ -53,20 +53,44 @@ pub(super) fn speech_level(levels: &[f64]) -> Option<f64> {
     (!speech.is_empty()).then(|| 10.0 * (power / speech.len() as f64).log10())
 }
 
-/// What is to be said of recordings, joined and before they were changed.
-pub(super) fn judge(samples: &[f32], used_secs: f64) -> Quality {
-    let levels = levels(samples);
-    let level_db = speech_level(&levels).unwrap_or(SILENCE_DB);
-    let threshold = threshold(&levels);
+/// What was found in recordings, before they were changed.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    levels: Vec<f64>,
+    n_samples: usize,
+    n_clipped: usize,
+}
+
+impl Found {
+    /// Looks at another recording.
+    pub(super) fn look(&mut self, samples: &[f32]) {
+        self.levels.extend(levels(samples));
+        self.n_samples += samples.len();
+        self.n_clipped += samples.iter().filter(|sample| sample.abs() >= FULL_SCALE).count();
+    }
+
+    /// Whether there was none.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.n_samples == 0
+    }
+
+    /// What is to be said of them.
+    pub(super) fn judge(&self, used_secs: f64) -> Quality {
+        judge(&self.levels, self.n_samples, self.n_clipped, used_secs)
+    }
+}
+
+fn judge(levels: &[f64], n_samples: usize, n_clipped: usize, used_secs: f64) -> Quality {
+    let level_db = speech_level(levels).unwrap_or(SILENCE_DB);
+    let threshold = threshold(levels);
     let n_speech = levels.iter().filter(|level| **level > threshold).count();
-    let n_clipped = samples.iter().filter(|sample| sample.abs() >= FULL_SCALE).count();
     let percent = |n: usize, of: usize| 100.0 * n as f64 / of.max(1) as f64;
     let mut quality = Quality {
-        recorded_secs: samples.len() as f64 / f64::from(RATE_HZ),
+        recorded_secs: n_samples as f64 / f64::from(RATE_HZ),
         used_secs,
         level_db,
-        noise_distance_db: level_db - noise(&levels),
-        clipped_percent: percent(n_clipped, samples.len()),
+        noise_distance_db: level_db - noise(levels),
+        clipped_percent: percent(n_clipped, n_samples),
         silence_percent: percent(levels.len() - n_speech, levels.len()),
         remarks: Vec::new(),
     };

@@ -168,6 +168,9 @@ fn the_installed_model_speaks_where_no_voice_is_named_and_its_absence_does_not_s
     home.ok(&["voice", "add", "mine", &file, "--visibility", "default"]);
     home.ok(&["say", "--wait", "Four."]);
     assert_eq!(last(&home)["spoken_voice"], "mine");
+    home.ok(&["voice", "add", "also-mine", &file, "--visibility", "default"]);
+    home.ok(&["say", "--wait", "Four and a half."]);
+    assert_eq!(last(&home)["spoken_voice"], "also-mine", "the one that was added last");
     home.ok(&["say", "--wait", "--voice", "english/alba", "Five."]);
     assert_eq!(
         (&last(&home)["spoken_voice"], &last(&home)["reason"]),
@@ -326,6 +329,22 @@ fn weights_that_cannot_clone_say_so_and_speak_what_is_there() {
     assert!(code == 4 && why.contains("without the voice encoder"), "{code}: {why}");
     home.ok(&["say", "--wait", "Hello."]);
     assert_eq!(last(&home)["spoken_voice"], "alba");
+    // What was not to be kept is not kept, and what was to be replaced still speaks.
+    home.ok(&[
+        "voice",
+        "import",
+        "ben",
+        fixture("english_tiny/voice_state.safetensors").to_str().unwrap(),
+    ]);
+    home.fails(&["voice", "add", "eve-2", &file, "--forget-recording"]);
+    home.fails(&["voice", "add", "ben", &file, "--replace"]);
+    let names = json(&home.ok(&["voice", "list", "--json"]));
+    let names: Vec<_> =
+        names.as_array().unwrap().iter().map(|card| card["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["anna", "ben", "alba"]);
+    home.ok(&["say", "--wait", "--voice", "ben", "Hello."]);
+    assert_eq!(last(&home)["spoken_voice"], "ben");
+    assert_eq!(home.run(&["voice", "precompute"]).status.code(), Some(1), "anna cannot be made");
     // The voice is kept with what is wrong, until the weights are there that can make it.
     let card = json(&home.ok(&["voice", "show", "anna", "--json"]));
     assert_eq!(card["status"], "failed");
@@ -409,11 +428,17 @@ fn a_voice_that_the_configuration_names_is_not_removed_by_mistake() {
     let home = Home::new("");
     install(&home, "english");
     let file = recording(&home, "a.wav", 3);
-    home.ok(&["voice", "add", "anna", &file]);
+    home.ok(&["voice", "add", "nora", &file]);
     let config = home.path("config/speakerd/speakerd.toml");
     std::fs::create_dir_all(config.parent().unwrap()).unwrap();
-    std::fs::write(config, "[engine]\nvoice = \"anna\"\n").unwrap();
-    let (_, why) = home.fails(&["voice", "remove", "anna"]);
-    assert!(why.contains("--force"), "{why}");
-    home.ok(&["voice", "remove", "anna", "--force"]);
+    std::fs::write(config, "[engine]\nvoice = \"nora\"\n").unwrap();
+    for command in [&["voice", "remove", "nora"][..], &["voice", "rename", "nora", "dora"]] {
+        let (_, why) = home.fails(command);
+        assert!(why.contains("--force"), "{why}");
+    }
+    home.ok(&["voice", "remove", "nora", "--force"]);
+    // The daemon does not start then, and the voice can be added nevertheless.
+    assert_eq!(home.run(&["run"]).status.code(), Some(78));
+    home.ok(&["voice", "add", "nora", &file]);
+    home.ok(&["config", "check"]);
 }

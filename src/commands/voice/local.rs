@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use crate::clock;
 use crate::config::Config;
 use crate::engine::pocket::studio::ModelStudio;
-use crate::engine::registry::{EngineId, Registry};
+use crate::engine::registry::{Choice, EngineId, Places, Registry};
 use crate::engine::{Engine, Progress};
 use crate::paths::Paths;
 use crate::voice::NotMade;
@@ -17,7 +17,11 @@ use super::show::Bar;
 
 /// Carries out a request.
 pub(super) fn carry_out(request: VoiceRequest, paths: &Paths) -> anyhow::Result<Answer> {
-    let registry = Config::load(None, paths, super::super::environment())?.registry(paths);
+    // A configuration that names a voice that is not there yet must not keep one from adding it.
+    let registry = Config::load(None, paths, super::super::environment()).map_or_else(
+        |_wrong| Registry::new(Places::below(&paths.data_dir), Choice::default()),
+        |config| config.registry(paths),
+    );
     let casting = registry.casting();
     // Several voices are made with one model, which is loaded once.
     let mut loaded = BTreeMap::new();

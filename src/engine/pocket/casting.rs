@@ -129,9 +129,12 @@ impl Casting {
             return voice.clone();
         }
         let is_default = |card: &VoiceCard| {
-            card.visibility == Visibility::Default && card.status != VoiceStatus::Failed
+            card.visibility == Visibility::Default && card.status == VoiceStatus::Completed
         };
-        let voice = self.library.cards().into_iter().find(is_default).map(|card| card.name);
+        // Of several the one that was added last.
+        let cards = self.library.cards().into_iter().filter(is_default);
+        let newest = cards.max_by(|one, other| one.created.cmp(&other.created));
+        let voice = newest.map(|card| card.name);
         *known = Some((changed_at, voice.clone()));
         voice
     }

@@ -108,6 +108,9 @@ impl VoiceStore {
             file.state = state;
             let card = &mut file.card;
             (card.status, card.problem) = (VoiceStatus::Completed, None);
+            if card.forget_recording {
+                (file.recording, card.has_recording) = (None, false);
+            }
             card.model = Some(self.model.clone());
             card.model_hash = Some(self.hash.clone());
             self.library.save(&file)

@@ -31,6 +31,7 @@ fn voice(name: &str) -> Voice {
         model: Some("english".to_owned()),
         model_hash: Some("cd".to_owned()),
         has_recording: true,
+        forget_recording: true,
         quality: Some(Quality { used_secs: 9.5, ..Quality::default() }),
     };
     Voice { card, recording: Some(vec![0.25, -0.5, 1.0]), state: state() }
