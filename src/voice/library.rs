@@ -3,11 +3,13 @@
 //! A file has what a model made of the voice (the tensors that other programs export as well), the recording it was made
 //! of, and the card in its header. A file without a card is an exported voice that was put there by hand.
 
-use std::collections::BTreeMap;
+mod notes;
+
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use self::notes::{card_of, notes_of};
 use super::card::{Visibility, VoiceCard, VoiceStatus};
 use super::{MAX_NAME_BYTES, is_name};
 use crate::paths::private_dir;
@@ -20,14 +22,8 @@ const MAX_VOICES: usize = 256;
 /// The largest file: half a minute of voice in a model with 24 layers has 75 MB.
 const MAX_FILE_BYTES: u64 = 128 << 20;
 
-/// The longest note on consent, and the longest problem.
-const MAX_NOTE_CHARS: usize = 1_024;
-
 /// The tensor with the recording, mono at [`super::prompt::RATE_HZ`].
 const RECORDING: &str = "recording";
-
-/// The note on a recording that goes once the voice is made.
-const FORGET: &str = "forget";
 
 /// The longest recording in a file: two minutes, where half a minute is used.
 const MAX_RECORDING_SAMPLES: usize = 120 * 24_000;
@@ -339,56 +335,6 @@ fn whole(file: &Checkpoint, name: &str) -> Result<Voice, LibraryError> {
         return Err(LibraryError::Empty(file.path().to_owned()));
     }
     Ok(Voice { card, recording, state })
-}
-
-fn card_of(file: &Checkpoint, name: &str) -> Result<VoiceCard, LibraryError> {
-    let (has_state, has_recording) = (file.has(STATE), file.has(RECORDING));
-    if !has_state && !has_recording {
-        return Err(LibraryError::Empty(file.path().to_owned()));
-    }
-    let note = |key: &str| file.notes().and_then(|notes| notes.get(key)).cloned();
-    let word = |key: &str| note(key).map(serde_json::Value::String);
-    let languages = note("languages").unwrap_or_default();
-    let status = word("status").and_then(|it| serde_json::from_value(it).ok());
-    let usual = if has_state { VoiceStatus::Completed } else { VoiceStatus::Processing };
-    Ok(VoiceCard {
-        name: name.to_owned(), // the file's name is what it is called
-        languages: languages.split(',').filter(|it| !it.is_empty()).map(str::to_owned).collect(),
-        status: status.unwrap_or(usual),
-        problem: note("problem"),
-        visibility: word("visibility")
-            .and_then(|it| serde_json::from_value(it).ok())
-            .unwrap_or_default(),
-        consent: note("consent").unwrap_or_default(),
-        created: note("created").unwrap_or_default(),
-        source_digest: note("source_digest"),
-        model: note("model"),
-        model_hash: note("model_hash"),
-        has_recording,
-        forget_recording: note("recording").is_some_and(|it| it == FORGET),
-        quality: note("quality").and_then(|it| serde_json::from_str(&it).ok()),
-    })
-}
-
-fn notes_of(card: &VoiceCard) -> BTreeMap<String, String> {
-    let bounded = |text: &str| -> String { text.chars().take(MAX_NOTE_CHARS).collect() };
-    let quality = card.quality.as_ref().and_then(|it| serde_json::to_string(it).ok());
-    let notes = [
-        ("format", Some("speakerd-voice-1".to_owned())),
-        ("name", Some(card.name.clone())),
-        ("languages", Some(card.languages.join(","))),
-        ("status", Some(card.status.as_str().to_owned())),
-        ("problem", card.problem.as_deref().map(bounded)),
-        ("visibility", Some(card.visibility.as_str().to_owned())),
-        ("consent", Some(bounded(&card.consent))),
-        ("created", Some(card.created.clone())),
-        ("source_digest", card.source_digest.clone()),
-        ("model", card.model.clone()),
-        ("model_hash", card.model_hash.clone()),
-        ("recording", card.forget_recording.then(|| FORGET.to_owned())),
-        ("quality", quality),
-    ];
-    notes.into_iter().filter_map(|(key, note)| Some((key.to_owned(), note?))).collect()
 }
 
 /// Writes a file whole or not at all, for this user only.
