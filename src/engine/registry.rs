@@ -195,11 +195,6 @@ impl Registry {
         }
     }
 
-    /// The language of a voice; voices that do not say are English.
-    pub fn language_of(&self, voice: &str) -> String {
-        self.cast(voice).map_or_else(|_| "en".to_owned(), |cast| cast.language)
-    }
-
     /// The voices to name in an error.
     pub fn known_voices(&self) -> Vec<String> {
         let mut voices = vec![AUTO.to_owned()];

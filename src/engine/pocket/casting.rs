@@ -53,11 +53,6 @@ impl Casting {
         &self.library
     }
 
-    /// The models.
-    pub fn shelf(&self) -> &Shelf {
-        &self.shelf
-    }
-
     /// Who speaks a voice; `None` where it is none of ours, or where it is left open and no model can speak.
     ///
     /// # Errors

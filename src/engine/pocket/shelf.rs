@@ -60,17 +60,6 @@ impl Shelf {
         let dir = dir.ok_or_else(|| MissingFiles::NoConfig { path: self.dir.join("?") })?;
         ModelFiles::find(&dir, &HubCache::of_this_user())
     }
-
-    /// The names of the predefined voices that came with a model, sorted.
-    pub fn predefined(&self, model: &str) -> Vec<String> {
-        self.dir_of(model).map(|dir| predefined_in(&dir)).unwrap_or_default()
-    }
-
-    /// Where a predefined voice of a model is, or would be; `None` where one of them is no name.
-    pub fn predefined_file(&self, model: &str, voice: &str) -> Option<PathBuf> {
-        let dir = self.dir_of(model)?.join(VOICES);
-        is_name(voice).then(|| dir.join(format!("{voice}.safetensors")))
-    }
 }
 
 /// The names of the predefined voices in a model's directory, sorted.
@@ -90,7 +79,7 @@ fn names_in(dir: &Path, max: usize) -> impl Iterator<Item = String> + use<> {
 
 #[cfg(test)]
 mod tests {
-    use super::Shelf;
+    use super::{Shelf, predefined_in};
 
     #[test]
     fn a_model_is_a_directory_with_a_configuration() {
@@ -104,8 +93,7 @@ mod tests {
             std::fs::write(dir.path().join("models/german/voices").join(name), "").unwrap();
         }
         assert_eq!(shelf.installed(), ["german"]);
-        assert_eq!(shelf.predefined("german"), ["juergen"]);
-        assert!(shelf.predefined_file("german", "../x").is_none());
-        assert!(shelf.predefined("../german").is_empty());
+        assert_eq!(predefined_in(&shelf.dir_of("german").unwrap()), ["juergen"]);
+        assert!(shelf.dir_of("../german").is_none());
     }
 }

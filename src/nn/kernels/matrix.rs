@@ -3,7 +3,6 @@
 use super::panels::{self, Out, Rows};
 use super::quantised::{self, Activations, Quantised};
 use super::{Processor, panels_times_rows, quantise_rows, quantised_times_rows};
-use crate::threads::both;
 
 /// How weights are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +29,9 @@ enum Kind {
 }
 
 /// So many rows are worth a second thread.
-const ROWS_FOR_TWO: usize = 8;
+pub(super) const ROWS_FOR_TWO: usize = 8;
 
-/// How many threads a product of many rows may use.
+/// How many threads may share the work on many rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Threads {
     /// The caller's.
@@ -51,23 +50,7 @@ impl Threads {
 
 /// Room that products need.
 #[derive(Debug, Clone, Default)]
-pub struct Scratch {
-    here: Activations,
-    there: Activations,
-    threads: Threads,
-}
-
-impl Scratch {
-    /// Room for as many threads.
-    pub fn new(threads: Threads) -> Self {
-        Self { threads, ..Self::default() }
-    }
-
-    /// How many threads there may be.
-    pub fn threads(&self) -> Threads {
-        self.threads
-    }
-}
+pub struct Scratch(Activations);
 
 impl Matrix {
     /// A matrix, `[n_out, n_in]`.
@@ -113,33 +96,16 @@ impl Matrix {
 
     /// `y = x W^T + bias`; `x` is `[n_rows, n_in]`, `y` `[n_rows, n_out]`.
     pub fn apply(&self, x: &[f32], y: &mut [f32], bias: Option<&[f32]>, scratch: &mut Scratch) {
-        self.whole(x, y, scratch, |y| Out::replacing(y, self.n_out, bias));
+        self.product(&self.rows(x), &mut Out::replacing(y, self.n_out, bias), scratch);
     }
 
     /// `y += x W^T + bias`
     pub fn add(&self, x: &[f32], y: &mut [f32], bias: Option<&[f32]>, scratch: &mut Scratch) {
-        self.whole(x, y, scratch, |y| Out::adding(y, self.n_out, bias));
+        self.product(&self.rows(x), &mut Out::adding(y, self.n_out, bias), scratch);
     }
 
-    fn whole<'a>(
-        &self,
-        x: &[f32],
-        y: &'a mut [f32],
-        scratch: &mut Scratch,
-        out: impl Fn(&'a mut [f32]) -> Out<'a>,
-    ) {
-        let rows = |x| Rows::new(x, x.len() / self.n_in, self.n_in, self.n_in);
-        let Scratch { here, there, threads } = scratch;
-        let Some(cut) = threads.cut(x.len() / self.n_in) else {
-            return self.product(&rows(x), &mut out(y), here);
-        };
-        let (first_x, second_x) = x.split_at(cut * self.n_in);
-        let (first_y, second_y) = y.split_at_mut(cut * self.n_out);
-        let (mut first_y, mut second_y) = (out(first_y), out(second_y));
-        both(
-            || self.product(&rows(first_x), &mut first_y, here),
-            || self.product(&rows(second_x), &mut second_y, there),
-        );
+    fn rows<'a>(&self, x: &'a [f32]) -> Rows<'a> {
+        Rows::new(x, x.len() / self.n_in, self.n_in, self.n_in)
     }
 
     /// As [`Matrix::apply`], for rows that begin `stride` values after each other and may overlap.
@@ -153,10 +119,10 @@ impl Matrix {
         scratch: &mut Scratch,
     ) {
         let x = Rows::new(x, n_rows, self.n_in, stride);
-        self.product(&x, &mut Out::replacing(y, self.n_out, bias), &mut scratch.here);
+        self.product(&x, &mut Out::replacing(y, self.n_out, bias), scratch);
     }
 
-    fn product(&self, x: &Rows<'_>, y: &mut Out<'_>, activations: &mut Activations) {
+    fn product(&self, x: &Rows<'_>, y: &mut Out<'_>, Scratch(activations): &mut Scratch) {
         match &self.kind {
             Kind::Panels(values) => panels_times_rows(self.processor, values, x, y),
             Kind::Quantised(matrix) => {
@@ -237,24 +203,6 @@ mod tests {
         for (idx, (y, expected)) in y.iter().zip(&expected).enumerate() {
             let off = (y - bias[idx % n_out] - expected).abs();
             assert!(off < tolerance, "{processor:?} {precision:?} {n_out}x{n_in} {n_rows}: {off}");
-        }
-    }
-
-    #[test]
-    fn two_threads_make_the_same_of_many_rows() {
-        let (n_out, n_in, n_rows) = (48, 64, 31);
-        let (weight, x) = (noise(n_out * n_in, 6), noise(n_rows * n_in, 7));
-        for precision in [Precision::Full, Precision::EightBits] {
-            let processor = Processor::of_this_machine();
-            let matrix = Matrix::new(&weight, n_out, n_in, precision, processor);
-            let [one, two] = [Threads::One, Threads::Two].map(|threads| {
-                let mut y = vec![1.0; n_rows * n_out];
-                matrix.add(&x, &mut y, None, &mut Scratch::new(threads));
-                y
-            });
-            for (one, two) in one.iter().zip(&two) {
-                assert!((one - two).abs() < 1e-5, "{one}, {two}");
-            }
         }
     }
 

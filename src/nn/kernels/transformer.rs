@@ -8,7 +8,7 @@ use crossbeam_channel::bounded;
 
 use super::attention::Heads;
 use super::keeping::{Keeping, Use};
-use super::matrix::{Matrix, Scratch, Threads};
+use super::matrix::{Matrix, ROWS_FOR_TWO, Scratch, Threads};
 use super::{Processor, attend, gelu, layer_norm};
 use crate::nn::transformer::{LayerScale, TransformerConfig};
 use crate::threads::both;
@@ -16,9 +16,6 @@ use crate::weights::{Scope, WeightsError};
 
 /// Of the norms.
 const EPS: f32 = 1e-5;
-
-/// So many positions are worth a second thread.
-const ROWS_FOR_TWO: usize = 8;
 
 /// Rows that products take at once.
 const TILE_ROWS: usize = 4;
