@@ -125,6 +125,9 @@ pub enum Command {
     Man,
     /// Measure this machine: latencies, start, memory, idle load.
     Bench(Bench),
+    /// Run an engine for a daemon, which asks it over standard input and output.
+    #[command(hide = true)]
+    EngineWorker(EngineWorker),
 }
 
 /// `run`
@@ -312,6 +315,19 @@ pub struct Doctor {
     /// For programs: one JSON value a line.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `engine-worker`
+#[derive(Debug, Args)]
+pub struct EngineWorker {
+    /// Whose end is ours.
+    #[arg(long)]
+    pub parent: u32,
+    /// What is logged, for the daemon.
+    #[arg(long, default_value = "info")]
+    pub log_level: String,
+    /// For those who look at the list of processes; the daemon says what is to be loaded.
+    pub engine: String,
 }
 
 /// `completions`

@@ -99,6 +99,7 @@ pub fn run(command: Command, paths: &Paths) -> anyhow::Result<()> {
         | Command::Doctor(_)
         | Command::Completions(_)
         | Command::Man
+        | Command::EngineWorker(_)
         | Command::Bench(_) => {
             anyhow::bail!("this command asks no daemon")
         }

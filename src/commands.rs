@@ -5,6 +5,7 @@
 pub mod bench;
 pub mod config;
 pub mod doctor;
+pub mod engine_worker;
 pub mod explain;
 pub mod help;
 pub mod install;
@@ -76,6 +77,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Install(arguments) => install::install(&arguments, &paths),
         Command::Uninstall => install::uninstall(&paths),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::EngineWorker(arguments) => engine_worker::run(&arguments),
         asking => client::run(asking, &paths),
     }
 }

@@ -21,6 +21,7 @@ pub use filter::Filter;
 pub use watch::{CatchUp, Format, OnRewrite, Overflow, Start, WatchConfig};
 
 use crate::engine::registry::{Choice, Places, Registry};
+use crate::engine::worker::Confinement;
 use crate::paths::Paths;
 use crate::text::Reading;
 
@@ -70,6 +71,8 @@ pub struct EngineConfig {
     pub choice: Choice,
     /// What speaks where the engine asked for cannot be loaded.
     pub fallback: Fallback,
+    /// Where engines run, and what they may take.
+    pub confinement: Confinement,
     /// After how much idleness an engine is unloaded; `None` for never.
     pub idle_unload: Option<Duration>,
     /// Speed of everything, as a factor.
@@ -94,6 +97,8 @@ pub enum Fallback {
 pub struct LimitsConfig {
     /// Engine time for one sentence piece.
     pub piece_deadline: Duration,
+    /// Engine time for making a voice of its recording.
+    pub voice_deadline: Duration,
     /// How long a stop may take.
     pub shutdown: Duration,
     /// A longer line is cut.

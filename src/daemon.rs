@@ -6,6 +6,7 @@ pub mod descriptors;
 pub mod heap;
 pub mod notify;
 pub mod reload;
+pub mod rescue;
 pub mod signals;
 mod threads;
 #[cfg(feature = "pocket")]
@@ -29,7 +30,8 @@ use crate::control::handler::{Handler, Parts, Reloaded};
 use crate::control::listener::ControlSocket;
 use crate::control::server;
 use crate::history::History;
-use crate::inference::engines::{BuiltEngines, EngineSource, Engines};
+use crate::inference::engines::Engines;
+use crate::inference::source::{BuiltEngines, EngineSource};
 use crate::inference::{EngineCommand, EngineSettings, Inference};
 use crate::logging;
 use crate::paths::{Paths, private_dir};
@@ -37,11 +39,13 @@ use crate::pipe::pipe;
 use crate::playback::card::{Output, open_output};
 use crate::playback::{Playback, PlaybackSettings};
 use crate::queue::queue;
+use crate::speech::custody::Custody;
 use crate::status::StatusBoard;
 use crate::steering::Steering;
 use crate::threads::Pulse;
 use crate::watch::{Watch, WatchCommand};
 use reload::{LoadConfig, Reloader};
+use rescue::{Carried, Rescuer};
 use signals::Ask;
 use threads::{Threads, spawn};
 #[cfg(feature = "pocket")]
@@ -84,7 +88,8 @@ impl Setup {
     pub fn new(config: Config, paths: Paths, load: LoadConfig) -> Self {
         let output = open_output(&config.audio);
         let registry = config.registry(&paths);
-        let engines = Box::new(BuiltEngines { registry, trim_memory: heap::trim });
+        let confinement = config.engine.confinement;
+        let engines = Box::new(BuiltEngines { registry, confinement, trim_memory: heap::trim });
         Self { config, paths, engines, output, load }
     }
 }
@@ -119,17 +124,14 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
     let file = config.file.clone().unwrap_or_else(|| paths.config_file());
     state_dir(&paths.state_dir)?;
     let activated = listenfd::ListenFd::from_env().take_unix_listener(0).ok().flatten();
+    let is_activated = activated.is_some();
     let mut socket = ControlSocket::bind(&paths.socket(), activated)?;
     let board = StatusBoard::default();
-    board.modify(|status| {
-        env!("CARGO_PKG_VERSION").clone_into(&mut status.daemon.version);
-        status.daemon.pid = std::process::id();
-        status.daemon.started_at = clock::rfc3339(SystemTime::now());
-        status.daemon.config = config.file.as_ref().map(|file| file.display().to_string());
-    });
+    introduce(&config, &board);
     let shutdown = Arc::new(Notify::new());
     let (to_reload, mut reloads) = mpsc::channel(RELOADS);
-    let Started { mut threads, handler, to_playback } =
+    let carried = Carried::take();
+    let Started { mut threads, handler, to_playback, custody } =
         start_threads(&config, paths, engines, output, &board, &shutdown, to_reload)?;
     let handler = Rc::new(handler);
     let (closing, is_closing) = flag::channel(false);
@@ -137,6 +139,9 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
     let server =
         server::serve(listener, Rc::clone(&handler), config.limits.max_clients, is_closing);
     let server = tokio::task::spawn_local(server);
+    let (n_rescues, broken) = (carried.n_rescues, carried.broken.clone());
+    let rescuer = Rescuer { custody, is_activated, n_rescues, broken };
+    carried.go_on(&handler);
     notify::ready();
     heap::trim(); // a start takes more than what follows
     heap::give_code_back();
@@ -172,6 +177,8 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
                 continue;
             }
             _ = look.tick() => {
+                let trouble = threads.in_trouble(&reloader.current.engine.confinement);
+                rescuer.mend(trouble, &handler).await?;
                 if !reloader.has_changed() {
                     continue;
                 }
@@ -210,6 +217,16 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
         (Some(name), _) => bail!("the thread {name} was lost"),
         (None, late) => bail!("did not end in time: {}", late.join(", ")),
     }
+}
+
+/// Says who this is.
+fn introduce(config: &Config, board: &StatusBoard) {
+    board.modify(|status| {
+        env!("CARGO_PKG_VERSION").clone_into(&mut status.daemon.version);
+        status.daemon.pid = std::process::id();
+        status.daemon.started_at = clock::rfc3339(SystemTime::now());
+        status.daemon.config = config.file.as_ref().map(|file| file.display().to_string());
+    });
 }
 
 /// Waits until the daemon is told to end, or a thread is lost, whose name is returned.
@@ -251,6 +268,7 @@ struct Started {
     threads: Threads,
     handler: Handler,
     to_playback: (Sender<PlaybackSettings>, Receiver<PlaybackSettings>),
+    custody: Custody,
 }
 
 fn start_threads(
@@ -300,12 +318,14 @@ fn start_threads(
             Inference::new(outlet, engine_commands, audio_out, steering, engines, board, settings)
         }
     };
+    let custody = Custody::default();
     let (has_ended, ended) = mpsc::channel(3); // one message from each thread
     let pulses = ["watch", "inference", "playback"].map(|name| (Pulse::default(), name));
     let [of_watch, of_inference, of_playback] = pulses.clone().map(|(pulse, _)| pulse);
     let watch = spawn("watch", &has_ended, move || watch.with_pulse(of_watch).run())?;
+    let of_engine = custody.clone();
     let inference = spawn("inference", &has_ended, move || {
-        inference().with_pulse(of_inference).run();
+        inference().with_pulse(of_inference).with_custody(of_engine).run();
     })?;
     let playback = spawn("playback", &has_ended, move || {
         playback().with_pulse(of_playback).run();
@@ -339,5 +359,5 @@ fn start_threads(
     );
     let reading = Some(reading);
     let threads = Threads { watch, inference, playback, ended, pulses, steering, reading };
-    Ok(Started { threads, handler, to_playback })
+    Ok(Started { threads, handler, to_playback, custody })
 }

@@ -11,6 +11,12 @@ pub mod builtin;
 pub mod espeak;
 #[cfg(feature = "pocket")]
 pub mod pocket;
+pub mod worker;
+
+// In the program that the tests run, and in no other.
+#[cfg(feature = "faulty")]
+#[path = "../tests/suite/support/faulty_engine.rs"]
+pub mod faulty;
 
 pub use error::EngineError;
 
@@ -85,6 +91,11 @@ pub trait Engine {
         let reason = format!("the engine {} cannot make the voice `{voice}`", self.info().name);
         Err(EngineError::CannotClone { reason })
     }
+
+    /// The process that it runs in, where that is one of its own.
+    fn process(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// A voice in the making, pulled in steps: between two of them an engine can speak, and dropping it is giving up.
@@ -113,6 +124,12 @@ pub trait SpeechStream {
     /// # Errors
     /// Where the engine failed; the stream is over then.
     fn next_chunk(&mut self) -> Result<Option<PcmChunk>, EngineError>;
+
+    /// Whether what it does before its first sound is no part of the speech: its voice is made of a recording. That has a
+    /// deadline of its own.
+    fn is_preparing(&self) -> bool {
+        false
+    }
 }
 
 /// Loads an engine on the thread that will use it.

@@ -242,8 +242,14 @@ mod tests {
         let history = History::new(max_entries, max_bytes, board);
         for text in texts {
             let reading = crate::text::Reading::default();
-            let manner =
-                Manner { voice: "rms".into(), rate: 1.0, pitch: 1.0, volume: 1.0, reading };
+            let manner = Manner {
+                voice: "rms".into(),
+                rate: 1.0,
+                pitch: 1.0,
+                volume: 1.0,
+                reading,
+                keep_loaded: None,
+            };
             let order = Order {
                 source: Source::new("test"),
                 text: (*text).into(),

@@ -4,8 +4,11 @@
 //! ends when the queue has no senders and is empty.
 
 pub mod engines;
+pub mod health;
 pub mod limits;
+pub mod source;
 pub mod speak;
+mod stop;
 pub mod voices;
 
 use std::cell::RefCell;
@@ -18,8 +21,10 @@ use tracing::{info, warn};
 use crate::clock;
 use crate::config::{Config, Fallback};
 use crate::engine::registry::Choice;
+use crate::engine::worker::Confinement;
 use crate::pipe::AudioSender;
 use crate::queue::Outlet;
+use crate::speech::custody::Custody;
 use crate::speech::{Lane, Utterance};
 use crate::status::StatusBoard;
 use crate::steering::Steering;
@@ -38,6 +43,15 @@ pub enum EngineCommand {
     Unload,
     /// Make a voice ready, step by step, between the utterances.
     Embed(VoiceJob),
+    /// The engine of that voice broke down so often in a row in a life of the daemon before this one.
+    TakeOver {
+        /// A voice of it.
+        voice: String,
+        /// How often.
+        n_in_a_row: u32,
+        /// Why.
+        why: String,
+    },
     /// Go by other settings from the next utterance on.
     Configure(EngineSettings),
 }
@@ -51,8 +65,12 @@ pub struct EngineSettings {
     pub choice: Choice,
     /// After how much idleness an engine is unloaded; `None` for never.
     pub idle_unload: Option<Duration>,
+    /// Where engines run, and what they may take.
+    pub confinement: Confinement,
     /// Engine time for one piece.
     pub piece_deadline: Duration,
+    /// Engine time for making a voice of its recording.
+    pub voice_deadline: Duration,
     /// Longer texts are split.
     pub max_piece_chars: usize,
     /// The user's own words for words.
@@ -66,7 +84,9 @@ impl EngineSettings {
             fallback: config.engine.fallback,
             choice: config.engine.choice.clone(),
             idle_unload: config.engine.idle_unload,
+            confinement: config.engine.confinement,
             piece_deadline: config.limits.piece_deadline,
+            voice_deadline: config.limits.voice_deadline,
             max_piece_chars: config.text.max_piece_chars,
             dictionary: config.text.dictionary.clone(),
         }
@@ -89,6 +109,7 @@ pub struct Inference {
     /// What was told of the dictionary last.
     told: Option<String>,
     pulse: Pulse,
+    custody: Custody,
 }
 
 impl Inference {
@@ -103,6 +124,7 @@ impl Inference {
         settings: EngineSettings,
     ) -> Self {
         let dictionary = DictionaryFile::new(settings.dictionary.clone());
+        let voices = VoiceJobs::new(board.clone(), settings.voice_deadline).into();
         Self {
             outlet,
             commands,
@@ -111,10 +133,11 @@ impl Inference {
             engines,
             settings,
             dictionary,
-            voices: VoiceJobs::new(board.clone()).into(),
+            voices,
             board,
             told: None,
             pulse: Pulse::default(),
+            custody: Custody::default(),
         }
     }
 
@@ -122,6 +145,12 @@ impl Inference {
     #[must_use]
     pub fn with_pulse(self, pulse: Pulse) -> Self {
         Self { pulse, ..self }
+    }
+
+    /// Puts what it works on there.
+    #[must_use]
+    pub fn with_custody(self, custody: Custody) -> Self {
+        Self { custody, ..self }
     }
 
     /// Runs until the queue is closed and empty.
@@ -157,9 +186,9 @@ impl Inference {
                 steering: &self.steering,
                 outlet: &self.outlet,
                 voices: &self.voices,
-                piece_deadline: self.settings.piece_deadline,
-                max_piece_chars: self.settings.max_piece_chars,
+                settings: &self.settings,
                 dictionary: self.dictionary.current(),
+                custody: &self.custody,
                 pulse: &self.pulse,
             };
             if let Ended::Suspended(utterance) = speaker.speak(&mut self.engines, utterance) {
@@ -172,6 +201,7 @@ impl Inference {
 
     fn configure(&mut self, settings: EngineSettings) {
         self.engines.configure(&settings);
+        self.voices.get_mut().set_deadline(settings.voice_deadline);
         if settings.dictionary != self.settings.dictionary {
             self.dictionary = DictionaryFile::new(settings.dictionary.clone());
         }
@@ -210,10 +240,15 @@ impl Inference {
         loop {
             match self.commands.try_recv() {
                 Ok(EngineCommand::Load(voice)) => {
-                    match self.engines.for_voice(&voice, clock::now()) {
-                        Ok(found) => info!(voice = found.voice, "ready"),
+                    let pulse = &self.pulse;
+                    pulse.beat_for(clock::now(), self.settings.confinement.load);
+                    match self.engines.warm(&voice, &|| pulse.beat(clock::now())) {
+                        Ok(voice) => info!(voice, "ready"),
                         Err(error) => warn!("cannot load: {error}"),
                     }
+                }
+                Ok(EngineCommand::TakeOver { voice, n_in_a_row, why }) => {
+                    self.engines.take_over_failures(&voice, n_in_a_row, &why);
                 }
                 Ok(EngineCommand::Unload) => self.engines.unload_all(),
                 Ok(EngineCommand::Embed(job)) => self.voices.get_mut().push(job),

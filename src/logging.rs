@@ -43,6 +43,19 @@ pub fn start(filter: &str) {
     }
 }
 
+/// Starts logging in a process whose lines another one of ours takes over: a level and a text, without time or colour.
+pub fn start_below(filter: &str) {
+    let lines = fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(false)
+        .without_time();
+    let filter = EnvFilter::builder().parse_lossy(filter);
+    if tracing_subscriber::registry().with(filter).with(lines).try_init().is_err() {
+        tracing::debug!("logging was started before");
+    }
+}
+
 /// Time stamps as in `history`.
 struct Wall;
 

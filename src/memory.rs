@@ -2,8 +2,17 @@
 
 /// Resident memory in bytes; 0 where the system does not tell.
 pub fn resident_bytes() -> u64 {
+    resident_in("/proc/self/statm")
+}
+
+/// Resident memory of another process in bytes; 0 where it is gone or the system does not tell.
+pub fn resident_bytes_of(pid: u32) -> u64 {
+    resident_in(&format!("/proc/{pid}/statm"))
+}
+
+fn resident_in(file: &str) -> u64 {
     // The second number of statm is resident pages (proc_pid_statm(5)).
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let statm = std::fs::read_to_string(file).unwrap_or_default();
     let n_pages = statm.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok());
     n_pages.unwrap_or(0) * rustix::param::page_size() as u64
 }

@@ -227,7 +227,14 @@ mod tests {
 
     fn order(text: &str, lane: Lane) -> Order {
         let reading = crate::text::Reading::default();
-        let manner = Manner { voice: "rms".into(), rate: 1.0, pitch: 1.0, volume: 1.0, reading };
+        let manner = Manner {
+            voice: "rms".into(),
+            rate: 1.0,
+            pitch: 1.0,
+            volume: 1.0,
+            reading,
+            keep_loaded: None,
+        };
         let source = Source::new("test");
         Order { source, text: text.into(), words: None, manner, lane, expires_at: None }
     }

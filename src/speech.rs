@@ -2,12 +2,15 @@
 //!
 //! Knows nothing of files, sockets or engines.
 
+pub mod custody;
+
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::text::Reading;
@@ -90,6 +93,8 @@ pub struct Manner {
     pub volume: f32,
     /// How the text is made ready.
     pub reading: Reading,
+    /// How long the voice stays loaded afterwards, where that is more than the usual time.
+    pub keep_loaded: Option<Duration>,
 }
 
 /// One thing to say.
@@ -216,16 +221,40 @@ impl Report {
 pub struct Ticket {
     /// Boxed: tickets are moved through every channel.
     report: Box<Report>,
-    deliver: Option<Deliver>,
+    delivery: Delivery,
 }
 
 /// What is called with the report. It may run on any thread and must not block.
 pub type Deliver = Box<dyn FnOnce(Report) + Send>;
 
+/// A [`Deliver`] that is called once, by whoever has it first: the ticket, or who gives up in its place. Contended by these
+/// two.
+#[derive(Clone)]
+struct Delivery(Arc<Mutex<Option<Deliver>>>);
+
+impl Delivery {
+    /// Delivers, unless that was done; tells whether it was done now.
+    fn deliver(&self, report: &Report) -> bool {
+        let deliver = self.0.lock().take(); // called outside of the lock
+        let is_first = deliver.is_some();
+        if let Some(deliver) = deliver {
+            deliver(report.clone());
+        }
+        is_first
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Delivery")
+    }
+}
+
 impl Ticket {
     /// A ticket that delivers `report`, with its outcome set, when it is resolved or dropped.
     pub fn new(report: Report, deliver: Deliver) -> Self {
-        Self { report: Box::new(report), deliver: Some(deliver) }
+        let delivery = Delivery(Arc::new(Mutex::new(Some(deliver))));
+        Self { report: Box::new(report), delivery }
     }
 
     /// The report so far, to be filled in.
@@ -248,16 +277,14 @@ impl Ticket {
 
 impl Ticket {
     /// Ends a ticket without a report: the utterance was refused before it counted.
-    pub fn withdraw(mut self) {
-        self.deliver = None;
+    pub fn withdraw(self) {
+        drop(self.delivery.0.lock().take());
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if let Some(deliver) = self.deliver.take() {
-            deliver((*self.report).clone());
-        }
+        self.delivery.deliver(&self.report);
     }
 }
 
@@ -270,9 +297,8 @@ impl fmt::Debug for Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
 
-    fn report() -> Report {
+    pub(super) fn report() -> Report {
         Report {
             id: UtteranceId::from_number(1).unwrap(),
             source: Source::new("test"),
@@ -295,11 +321,8 @@ mod tests {
     fn outcomes(use_it: impl FnOnce(Ticket)) -> Vec<Outcome> {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&seen);
-        use_it(Ticket::new(
-            report(),
-            Box::new(move |report| sink.lock().unwrap().push(report.outcome)),
-        ));
-        let seen = seen.lock().unwrap();
+        use_it(Ticket::new(report(), Box::new(move |report| sink.lock().push(report.outcome))));
+        let seen = seen.lock();
         seen.clone()
     }
 

@@ -46,6 +46,12 @@ pub struct DaemonStatus {
     /// Keys whose new value holds from the next start on.
     #[serde(default)]
     pub needs_restart: Vec<String>,
+    /// How often it started itself anew because it hung.
+    #[serde(default)]
+    pub n_rescues: u64,
+    /// Why it did last.
+    #[serde(default)]
+    pub last_rescue: Option<String>,
     /// Resident memory in bytes at the time of asking.
     pub resident_bytes: u64,
     /// Whether it is on its way out.
@@ -121,14 +127,40 @@ pub struct TextStatus {
 /// The engines.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct EngineStatus {
+    /// Where they run: `thread` or `process`.
+    #[serde(default)]
+    pub isolation: String,
     /// Names of the loaded engines.
     pub loaded: Vec<String>,
+    /// The processes of those that have one of their own.
+    #[serde(default)]
+    pub processes: Vec<EngineProcess>,
     /// Why another voice than the one asked for spoke last time, and what to do about it.
     pub degraded: Option<String>,
+    /// The engines that broke down again and again, and why; the fallback speaks for them.
+    #[serde(default)]
+    pub failing: Vec<String>,
+    /// How often an engine broke down.
+    #[serde(default)]
+    pub n_failures: u64,
+    /// How often the process of an idle engine had to be started anew.
+    #[serde(default)]
+    pub n_restarts: u64,
     /// How often an engine was loaded.
     pub n_loads: u64,
     /// How often engines were unloaded.
     pub n_unloads: u64,
+}
+
+/// The process of an engine.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EngineProcess {
+    /// The engine.
+    pub engine: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Resident memory in bytes at the time of asking.
+    pub resident_bytes: u64,
 }
 
 /// The voices in the making.

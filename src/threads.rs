@@ -20,14 +20,20 @@ pub struct Thread<T> {
 /// Tells from outside whether a thread gets on: it beats while it works, and rests while it waits for something to do.
 #[derive(Debug, Clone, Default)]
 pub struct Pulse {
-    /// The last beat; `None` at rest. Contended by the thread and whoever asks once in a few seconds, for a copy.
-    beat_at: Arc<Mutex<Option<Instant>>>,
+    /// The last beat, and how long the step may take that began there, where that is known to be long; `None` at rest.
+    /// Contended by the thread and whoever asks once in a few seconds, for a copy.
+    beat_at: Arc<Mutex<Option<(Instant, Duration)>>>,
 }
 
 impl Pulse {
     /// The thread works, and has got on.
     pub fn beat(&self, now: Instant) {
-        *self.beat_at.lock() = Some(now);
+        self.beat_for(now, Duration::ZERO);
+    }
+
+    /// The thread works, has got on, and takes a step now that may take so long.
+    pub fn beat_for(&self, now: Instant, allowance: Duration) {
+        *self.beat_at.lock() = Some((now, allowance));
     }
 
     /// The thread waits, and would be woken.
@@ -37,7 +43,9 @@ impl Pulse {
 
     /// Whether the thread has worked for so long without getting on.
     pub fn is_stuck(&self, now: Instant, limit: Duration) -> bool {
-        self.beat_at.lock().is_some_and(|at| now.saturating_duration_since(at) > limit)
+        self.beat_at
+            .lock()
+            .is_some_and(|(at, allowance)| now.saturating_duration_since(at) > limit.max(allowance))
     }
 }
 

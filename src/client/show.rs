@@ -45,6 +45,13 @@ pub fn status(status: &Status) -> String {
             queue.n_ordinary, queue.n_important, queue.n_spoken, queue.n_not_spoken, queue.n_failed
         ),
     );
+    if let Some(why) = &status.daemon.last_rescue {
+        let times = match status.daemon.n_rescues {
+            1 => "once".to_owned(),
+            n => format!("{n} times"),
+        };
+        line(&mut text, "anew", &format!("it started itself anew {times}, last because {why}"));
+    }
     problem(&mut text, status.daemon.config_problem.as_deref());
     if !status.daemon.needs_restart.is_empty() {
         line(&mut text, "at the next start", &status.daemon.needs_restart.join(", "));
@@ -53,7 +60,14 @@ pub fn status(status: &Status) -> String {
     let loaded =
         if engine.loaded.is_empty() { "none loaded".to_owned() } else { engine.loaded.join(", ") };
     line(&mut text, "engines", &loaded);
+    for process in &engine.processes {
+        let n_mb = process.resident_bytes as f64 / 1e6;
+        line(&mut text, "process", &format!("{} of {}, {n_mb:.1} MB", process.pid, process.engine));
+    }
     problem(&mut text, engine.degraded.as_deref());
+    for failing in &engine.failing {
+        problem(&mut text, Some(failing));
+    }
     problem(&mut text, status.text.problem.as_deref());
     if let Some(voice) = &status.voices.making {
         let percent = 100.0 * status.voices.progress;

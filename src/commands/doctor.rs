@@ -98,6 +98,7 @@ fn findings(file: Option<&Path>, paths: &Paths) -> Vec<Finding> {
     checks::places(paths, &mut findings);
     checks::sound(&config, status.as_ref(), &mut findings);
     checks::engines(&config, paths, &mut findings);
+    checks::breakdowns(status.as_ref(), &mut findings);
     checks::dictionary(&config, &mut findings);
     checks::watches(&config, status.as_ref(), &mut findings);
     checks::limits(&config, &mut findings);

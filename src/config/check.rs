@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::Origin;
-use super::raw::{RawConfig, RawWatch};
+use super::raw::{RawConfig, RawLimits, RawWatch};
 use super::{
     AudioConfig, Config, ConfigError, EngineConfig, Filter, LimitsConfig, ModelsConfig,
     QueueConfig, TextConfig, WatchConfig,
 };
 use crate::engine::Prosody;
 use crate::engine::registry::{Choice, Places, Registry};
+use crate::engine::worker::Confinement;
 use crate::paths::Paths;
 use crate::text::Reading;
 use crate::voice::is_name;
@@ -73,25 +74,17 @@ impl RawConfig {
                 voice: engine.voice.into(),
                 choice,
                 fallback: engine.fallback,
+                confinement: Confinement {
+                    isolation: engine.isolation,
+                    memory_limit_bytes: memory_limit(engine.memory_limit_mb)?,
+                    hang: secs("limits.hang_secs", limits.hang_secs, 0.2..=3_600.0)?,
+                    load: secs("limits.load_secs", limits.load_secs, 0.2..=3_600.0)?,
+                },
                 idle_unload: optional_secs("engine.idle_unload_secs", engine.idle_unload_secs)?,
                 rate: within("engine.rate", engine.rate, Prosody::RATE)?,
                 pitch: within("engine.pitch", engine.pitch, Prosody::PITCH)?,
             },
-            limits: LimitsConfig {
-                piece_deadline: secs(
-                    "limits.piece_deadline_secs",
-                    limits.piece_deadline_secs,
-                    0.1..=3_600.0,
-                )?,
-                shutdown: secs("limits.shutdown_secs", limits.shutdown_secs, 0.5..=60.0)?,
-                max_line_bytes: within(
-                    "limits.max_line_bytes",
-                    limits.max_line_bytes,
-                    64..=1_048_576,
-                )?,
-                max_files: within("limits.max_files", limits.max_files, 1..=4_096)?,
-                max_clients: within("limits.max_clients", limits.max_clients, 1..=1_024)?,
-            },
+            limits: limits.check()?,
             audio: AudioConfig {
                 output: audio.output,
                 device: Some(audio.device).filter(|device| device != "default"),
@@ -128,6 +121,27 @@ impl RawConfig {
             },
             log_filter: log.level,
             file,
+        })
+    }
+}
+
+impl RawLimits {
+    fn check(self) -> Result<LimitsConfig, ConfigError> {
+        Ok(LimitsConfig {
+            piece_deadline: secs(
+                "limits.piece_deadline_secs",
+                self.piece_deadline_secs,
+                0.1..=3_600.0,
+            )?,
+            voice_deadline: secs(
+                "limits.voice_deadline_secs",
+                self.voice_deadline_secs,
+                0.1..=3_600.0,
+            )?,
+            shutdown: secs("limits.shutdown_secs", self.shutdown_secs, 0.5..=60.0)?,
+            max_line_bytes: within("limits.max_line_bytes", self.max_line_bytes, 64..=1_048_576)?,
+            max_files: within("limits.max_files", self.max_files, 1..=4_096)?,
+            max_clients: within("limits.max_clients", self.max_clients, 1..=1_024)?,
         })
     }
 }
@@ -197,11 +211,24 @@ impl RawWatch {
                 .map(|secs| optional_secs("max_age_secs", secs))
                 .transpose()?,
             max_lines_per_minute: (max_lines_per_minute > 0).then_some(max_lines_per_minute),
+            keep_loaded: optional_secs("keep_loaded_secs", self.keep_loaded_secs)?,
             priority: self.priority,
             rate: within("rate", self.rate, Prosody::RATE)?,
             pitch: within("pitch", self.pitch, Prosody::PITCH)?,
             volume: within("volume", self.volume, VOLUME)?,
         })
+    }
+}
+
+/// What no program of ours needs less than is a slip of the pen.
+fn memory_limit(n_mb: u64) -> Result<Option<u64>, ConfigError> {
+    match n_mb {
+        0 => Ok(None),
+        64..=1_048_576 => Ok(Some(n_mb << 20)),
+        _ => Err(ConfigError::of(
+            "engine.memory_limit_mb",
+            format!("{n_mb} is neither 0, for no limit, nor between 64 and 1048576"),
+        )),
     }
 }
 

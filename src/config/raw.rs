@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Origin;
 use super::{ConfigError, DeviceFallback, Fallback, Output};
 use crate::engine::registry::{self, Kind, Quantisation};
+use crate::engine::worker::Isolation;
 use crate::text::Step;
 use crate::text::emoji::Emoji;
 pub use watch::RawWatch;
@@ -66,6 +67,8 @@ pub struct RawEngine {
     pub quant: Quantisation,
     pub voice: String,
     pub fallback: Fallback,
+    pub isolation: Isolation,
+    pub memory_limit_mb: u64,
     pub idle_unload_secs: f64,
     pub rate: f32,
     pub pitch: f32,
@@ -79,6 +82,8 @@ impl Default for RawEngine {
             quant: Quantisation::default(),
             voice: registry::AUTO.to_owned(),
             fallback: Fallback::default(),
+            isolation: Isolation::default(),
+            memory_limit_mb: 3_072,
             idle_unload_secs: 300.0,
             rate: 1.0,
             pitch: 1.0,
@@ -92,6 +97,9 @@ impl Default for RawEngine {
 #[expect(missing_docs, reason = "the commented default file documents each key")]
 pub struct RawLimits {
     pub piece_deadline_secs: f64,
+    pub hang_secs: f64,
+    pub load_secs: f64,
+    pub voice_deadline_secs: f64,
     pub shutdown_secs: f64,
     pub max_line_bytes: usize,
     pub max_files: usize,
@@ -102,6 +110,9 @@ impl Default for RawLimits {
     fn default() -> Self {
         Self {
             piece_deadline_secs: 30.0,
+            hang_secs: 20.0,
+            load_secs: 120.0,
+            voice_deadline_secs: 120.0,
             shutdown_secs: 5.0,
             max_line_bytes: 65_536,
             max_files: 1_024,

@@ -43,6 +43,8 @@ pub struct WatchConfig {
     pub max_age: Option<Option<Duration>>,
     /// How many lines of one minute are said; `None` for all.
     pub max_lines_per_minute: Option<usize>,
+    /// How long its voice stays loaded after a line, where that is more than the usual time.
+    pub keep_loaded: Option<Duration>,
     /// In which lane its lines wait.
     pub priority: Lane,
     /// Speed, as a factor on `engine.rate`.

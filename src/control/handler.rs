@@ -3,6 +3,7 @@
 //! Never waits for a thread: where an answer comes from one, it comes through a one-shot channel.
 
 mod files;
+pub mod saying;
 pub mod voices;
 
 use std::cell::{Cell, RefCell};
@@ -12,30 +13,24 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::protocol::{
-    Load, PROTOCOL, Refusal, RefusalCode, Replay, Reply, Request, Response, Say,
-};
-use crate::clock;
+use super::protocol::{Load, PROTOCOL, Refusal, RefusalCode, Reply, Request, Response};
 use crate::config::Config;
 use crate::config::check::VOLUME;
-use crate::engine::Prosody;
 use crate::engine::registry::Registry;
 use crate::history::History;
 use crate::inference::{EngineCommand, EngineSettings};
 use crate::memory;
 use crate::paths::Paths;
-use crate::queue::{Intake, Order, QueueView};
-use crate::speech::{Lane, Manner, Outcome, Report, Source};
+use crate::queue::{Intake, QueueView};
+use crate::speech::{Manner, Source};
 use crate::status::{Status, StatusBoard};
 use crate::steering::{Steering, Stopping};
 use crate::watch::WatchCommand;
+use saying::Unsaid;
 use voices::VoicesDoor;
 
 /// The name of what is said through the socket.
 pub const CONTROL_SOURCE: &str = "control";
-
-/// How many utterances are said again at most at one request: more than the queue holds are refused anyway.
-const MAX_REPLAY: usize = 64;
 
 /// What requests work with.
 pub struct Handler {
@@ -50,6 +45,8 @@ pub struct Handler {
     voices: VoicesDoor,
     paths: Paths,
     source: Source,
+    /// What was asked for and has no outcome yet.
+    unsaid: Unsaid,
     /// Changes with the configuration.
     manner: RefCell<Manner>,
     max_age: Cell<Option<Duration>>,
@@ -105,6 +102,7 @@ fn manner_of(config: &Config) -> Manner {
         pitch: config.engine.pitch,
         volume: 1.0,
         reading: config.text.reading,
+        keep_loaded: None,
     }
 }
 
@@ -139,6 +137,7 @@ impl Handler {
             registry: RefCell::new(config.registry(&paths)),
             paths,
             source: Source::new(CONTROL_SOURCE),
+            unsaid: Unsaid::default(),
             manner: RefCell::new(manner_of(config)),
             max_age: Cell::new(config.queue.max_age),
             shutdown,
@@ -174,8 +173,15 @@ impl Handler {
     /// # Errors
     /// Where they have too much to do.
     pub fn tell_engines(&self, settings: EngineSettings) -> Result<(), String> {
-        let told = self.command(EngineCommand::Configure(settings));
-        told.map(drop).map_err(|refusal| refusal.message)
+        self.tell_engine(EngineCommand::Configure(settings))
+    }
+
+    /// Tells the engines something.
+    ///
+    /// # Errors
+    /// Where they have too much to do.
+    pub fn tell_engine(&self, command: EngineCommand) -> Result<(), String> {
+        self.command(command).map(drop).map_err(|refusal| refusal.message)
     }
 
     async fn reload(&self) -> Reply {
@@ -219,6 +225,9 @@ impl Handler {
         status.playback.level = self.steering.level();
         status.daemon.stopping = self.steering.stopping() != Stopping::No;
         status.daemon.resident_bytes = memory::resident_bytes();
+        for process in &mut status.engine.processes {
+            process.resident_bytes = memory::resident_bytes_of(process.pid);
+        }
         status
     }
 
@@ -260,79 +269,6 @@ impl Handler {
         }
     }
 
-    async fn say(&self, say: Say) -> Reply {
-        if say.text.trim().is_empty() {
-            return refuse(RefusalCode::BadRequest, "text is empty");
-        }
-        let rate = say.rate.unwrap_or(1.0);
-        if !Prosody::RATE.contains(&rate) {
-            let (min, max) = (Prosody::RATE.start(), Prosody::RATE.end());
-            return refuse(
-                RefusalCode::BadRequest,
-                format!("rate {rate} is not between {min} and {max}"),
-            );
-        }
-        let voice = match say.voice {
-            Some(voice) => {
-                self.check_voice(&voice)?;
-                voice.into()
-            }
-            None => Arc::clone(&self.manner.borrow().voice),
-        };
-        let usual = self.manner.borrow().clone();
-        let manner = Manner { voice, rate: usual.rate * rate, ..usual };
-        let lane = if say.interrupt { Lane::Important } else { say.priority };
-        let interrupted = self.steering.current().filter(|_| say.interrupt);
-        let (told, outcome) = oneshot::channel();
-        let id = self.enqueue(say.text.into(), None, manner, lane, Some(told))?;
-        if let Some(interrupted) = interrupted {
-            self.steering.skip(interrupted);
-        }
-        if !say.wait {
-            return Ok(Response::Queued { id });
-        }
-        let Ok((outcome, reason)) = outcome.await else {
-            return refuse(RefusalCode::Stopping, "the daemon ended before it was said");
-        };
-        Ok(Response::Ended { id, outcome, reason })
-    }
-
-    fn enqueue(
-        &self,
-        text: Arc<str>,
-        words: Option<Arc<str>>,
-        manner: Manner,
-        lane: Lane,
-        tell: Option<oneshot::Sender<(Outcome, Option<String>)>>,
-    ) -> Result<u64, Refusal> {
-        let intake = self.intake.borrow();
-        let Some(intake) = intake.as_ref() else {
-            return refuse(RefusalCode::Stopping, "the daemon is stopping");
-        };
-        let now = clock::now();
-        let expires_at = self.max_age.get().map(|age| now + age);
-        let order = Order { source: self.source.clone(), text, words, manner, lane, expires_at };
-        let history = self.history.clone();
-        let deliver = Box::new(move |report: Report| {
-            history.publish(&report);
-            if let Some(tell) = tell {
-                let _nobody_waits = tell.send((report.outcome, report.reason));
-            }
-        });
-        let utterance = intake.utterance(order, now, deliver);
-        let id = utterance.id.get();
-        match intake.try_send(utterance) {
-            Ok(()) => Ok(id),
-            Err(full) => {
-                intake.withdraw(*full);
-                refuse(
-                    RefusalCode::QueueFull,
-                    "the queue is full; try again when something was said, or `speakerd clear`",
-                )
-            }
-        }
-    }
-
     fn skip(&self) -> Reply {
         match self.steering.current() {
             Some(id) => {
@@ -357,29 +293,6 @@ impl Handler {
             );
         }
         Ok(self.steer(|steering| steering.set_volume(volume)))
-    }
-
-    fn replay(&self, replay: &Replay) -> Reply {
-        if !(1..=MAX_REPLAY).contains(&replay.n) {
-            let message = format!("{} is not between 1 and {MAX_REPLAY}", replay.n);
-            return refuse(RefusalCode::BadRequest, message);
-        }
-        let entries = self.history.last(replay.n, Outcome::Spoken);
-        if entries.is_empty() {
-            return refuse(RefusalCode::NothingToReplay, "nothing was said yet");
-        }
-        let mut ids = Vec::new();
-        for entry in entries {
-            let usual = self.manner.borrow().clone();
-            let manner = Manner { voice: entry.voice.as_str().into(), ..usual };
-            let words = entry.spoken_text.as_deref().map(Into::into);
-            match self.enqueue(entry.text.as_str().into(), words, manner, Lane::Ordinary, None) {
-                Ok(id) => ids.push(id),
-                Err(refusal) if ids.is_empty() => return Err(refusal),
-                Err(_) => break, // what fits is said
-            }
-        }
-        Ok(Response::Replayed { ids })
     }
 
     fn load(&self, load: Load) -> Reply {

@@ -8,10 +8,16 @@ use crossbeam_channel::Sender;
 use tokio::sync::mpsc;
 
 use super::CUT_RESERVE;
+use super::rescue::STUCK;
 use crate::clock;
 use crate::control::handler::Handler;
+use crate::engine::worker::Confinement;
+use crate::memory;
 use crate::steering::{Steering, Stopping};
 use crate::threads::{Pulse, Thread, spawn_named};
+
+/// A thread that has not got on for so long is in the middle of one step.
+const AWAY: Duration = Duration::from_secs(2);
 
 /// The three threads and what ends them.
 pub(super) struct Threads {
@@ -30,8 +36,35 @@ pub(super) struct Threads {
 impl Threads {
     /// The thread that has worked for so long without getting on.
     pub(super) fn stuck(&self, limit: Duration) -> Option<&'static str> {
+        self.stuck_within(|_| limit)
+    }
+
+    /// The thread that has worked for longer than it may without getting on.
+    pub(super) fn stuck_within(&self, limit: impl Fn(&str) -> Duration) -> Option<&'static str> {
         let now = clock::now();
-        self.pulses.iter().find(|(pulse, _)| pulse.is_stuck(now, limit)).map(|(_, name)| *name)
+        let mut stuck = self.pulses.iter().filter(|(pulse, name)| pulse.is_stuck(now, limit(name)));
+        stuck.next().map(|(_, name)| *name)
+    }
+
+    /// What keeps the daemon from going on: a thread that hangs, or that memory runs out while one works.
+    pub(super) fn in_trouble(&self, confinement: &Confinement) -> Option<String> {
+        let hang = confinement.hang;
+        // A file system that does not answer would keep the next life from even starting; what else is asked for is said
+        // meanwhile.
+        let limit = |name: &str| match name {
+            "inference" => hang,
+            "watch" => Duration::MAX,
+            _ => STUCK.max(hang),
+        };
+        if let Some(name) = self.stuck_within(limit) {
+            let secs = limit(name).as_secs_f64();
+            return Some(format!("the thread {name} hangs, for more than {secs} s"));
+        }
+        // Between two chunks the thread looks itself; this is for an engine that does not come back.
+        let most = confinement.limit_within()?;
+        let is_away = self.stuck_within(|_| AWAY).is_some();
+        let is_over = is_away && memory::resident_bytes() > most.saturating_add(most / 8);
+        is_over.then(|| format!("the engine took more than {} MB of memory", most >> 20))
     }
 
     /// Ends the threads front to back: the queue closes, inference ends, playback drains, the last ticket ends watch.

@@ -67,6 +67,46 @@ pub enum EngineError {
         /// How long was waited.
         waited_secs: u64,
     },
+    /// The engine's process ended.
+    #[error("the engine's process {pid} ended: {how}")]
+    Died {
+        /// Which it was.
+        pid: u32,
+        /// Its status.
+        how: String,
+    },
+    /// The engine took more memory than it may.
+    #[error("the engine took more than {limit_mb} MB of memory (engine.memory_limit_mb)")]
+    TooMuchMemory {
+        /// What it may take.
+        limit_mb: u64,
+    },
+    /// What the engine made is no sound, or what its process said no answer.
+    #[error("the engine makes no sense: {what}")]
+    Nonsense {
+        /// What was found.
+        what: String,
+    },
+    /// The engine failed again and again, and is left alone for a while.
+    #[error(
+        "the engine `{engine}` failed {n_failures} times in a row, last because {last}; it is tried again in {retry_secs} s"
+    )]
+    Resting {
+        /// Which.
+        engine: String,
+        /// How often.
+        n_failures: u32,
+        /// Why it failed last.
+        last: String,
+        /// When it has its next chance.
+        retry_secs: u64,
+    },
+    /// The engine panicked.
+    #[error("the engine panicked; that is a bug")]
+    Panicked,
+    /// As an engine in a process of its own told it.
+    #[error("{0}")]
+    Told(String),
     /// The library behind the engine failed.
     #[error("the engine failed: {0}")]
     Failed(String),
@@ -79,6 +119,31 @@ pub enum EngineError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl EngineError {
+    /// Whether the engine is not to be used again: what state it is in is not known.
+    pub fn is_breakdown(&self) -> bool {
+        match self {
+            Self::Hung { .. }
+            | Self::Died { .. }
+            | Self::TooMuchMemory { .. }
+            | Self::Nonsense { .. }
+            | Self::Panicked => true,
+            Self::EmptyText
+            | Self::UnknownVoice { .. }
+            | Self::MissingProgram { .. }
+            | Self::ProgramFailed { .. }
+            | Self::NoModel { .. }
+            | Self::BadModel { .. }
+            | Self::BadVoice { .. }
+            | Self::CannotClone { .. }
+            | Self::Resting { .. }
+            | Self::Told(_)
+            | Self::Failed(_)
+            | Self::Io { .. } => false,
+        }
+    }
 }
 
 /// The first few of a list: an installed espeak-ng has more than a hundred voices.

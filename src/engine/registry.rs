@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "pocket")]
 use super::pocket::casting::Casting;
+use super::worker::wire::Order;
+use super::worker::{Confinement, Isolation, WorkerEngine};
 use super::{Engine, EngineError, espeak};
 
 /// The voices in the binary.
@@ -54,7 +56,7 @@ pub enum Quantisation {
 }
 
 /// What the user has chosen.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
     /// Which engine.
     pub kind: Kind,
@@ -65,7 +67,7 @@ pub struct Choice {
 }
 
 /// Where the engines' files are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Places {
     /// A directory for each installed model.
     pub models: PathBuf,
@@ -120,6 +122,7 @@ pub struct Cast {
 /// installed a moment ago speaks the next line.
 #[derive(Debug, Clone)]
 pub struct Registry {
+    places: Places,
     choice: Choice,
     #[cfg(feature = "pocket")]
     casting: Casting,
@@ -127,14 +130,11 @@ pub struct Registry {
 
 impl Registry {
     /// The engines, with what is installed at these places.
-    #[cfg_attr(
-        not(feature = "pocket"),
-        expect(unused_variables, clippy::needless_pass_by_value, reason = "models are at places")
-    )]
     pub fn new(places: Places, choice: Choice) -> Self {
         Self {
             #[cfg(feature = "pocket")]
-            casting: Casting::new(places, choice.clone()),
+            casting: Casting::new(places.clone(), choice.clone()),
+            places,
             choice,
         }
     }
@@ -162,6 +162,10 @@ impl Registry {
         }
         if let Some(language) = espeak::language_of(voice) {
             return Ok(of(ESPEAK, language));
+        }
+        #[cfg(feature = "faulty")]
+        if let Some(engine) = super::faulty::engine_of(voice) {
+            return Ok(Cast { engine, ..of(super::faulty::NAME, "en") });
         }
         #[cfg(feature = "pocket")]
         if let Some(cast) = self.casting.cast(voice)? {
@@ -236,8 +240,54 @@ impl Registry {
             ESPEAK => espeak::load(),
             #[cfg(feature = "pocket")]
             POCKET => self.casting.load(id.model.as_deref().unwrap_or_default()),
+            #[cfg(feature = "faulty")]
+            super::faulty::NAME => super::faulty::load(id.model.as_deref()),
             _ => Err(EngineError::Failed(format!("this build has no engine `{id}`"))),
         }
+    }
+}
+
+impl Registry {
+    /// Loads an engine where it is to run.
+    ///
+    /// # Errors
+    /// Whatever keeps it from loading.
+    pub fn house(
+        &self,
+        id: &EngineId,
+        confinement: &Confinement,
+    ) -> Result<Box<dyn Engine>, EngineError> {
+        if confinement.isolation.resolved() == Isolation::Thread {
+            return self.load(id);
+        }
+        let order = Order {
+            places: self.places.clone(),
+            choice: self.choice.clone(),
+            engine: id.engine.to_owned(),
+            model: id.model.clone(),
+        };
+        Ok(Box::new(WorkerEngine::start(order, id, confinement)?))
+    }
+
+    /// Loads what another process of this program was ordered to load.
+    ///
+    /// # Errors
+    /// Whatever keeps it from loading.
+    pub fn obey(order: &Order) -> Result<Box<dyn Engine>, EngineError> {
+        let names = [
+            #[cfg(feature = "builtin")]
+            BUILTIN,
+            ESPEAK,
+            #[cfg(feature = "pocket")]
+            POCKET,
+            #[cfg(feature = "faulty")]
+            super::faulty::NAME,
+        ];
+        let Some(engine) = names.into_iter().find(|name| *name == order.engine) else {
+            return Err(EngineError::Failed(format!("this build has no `{}`", order.engine)));
+        };
+        let registry = Self::new(order.places.clone(), order.choice.clone());
+        registry.load(&EngineId { engine, model: order.model.clone() })
     }
 }
 

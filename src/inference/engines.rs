@@ -9,70 +9,18 @@ use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use super::EngineSettings;
+use super::health::Health;
 use super::limits;
+use super::source::EngineSource;
 use crate::clock;
 use crate::config::Fallback;
-use crate::engine::registry::{BUILTIN_VOICE, Cast, Choice, EngineId, Registry};
-use crate::engine::{Engine, EngineError};
-use crate::status::StatusBoard;
+use crate::engine::registry::{Cast, Choice, EngineId};
+use crate::engine::worker::Confinement;
+use crate::engine::{Engine, EngineError, Prosody, Speech};
+use crate::status::{EngineProcess, StatusBoard};
 
 /// How many engines are loaded at once at most; another one takes the place of the one unused longest.
 const MAX_LOADED: usize = 2;
-
-/// Where engines come from. Handed in, so that tests bring engines of their own.
-pub trait EngineSource: Send {
-    /// Who speaks where that voice is asked for.
-    ///
-    /// # Errors
-    /// Where nobody does, and what to do about it.
-    fn cast(&self, voice: &str) -> Result<Cast, EngineError>;
-
-    /// Loads an engine.
-    ///
-    /// # Errors
-    /// Whatever keeps it from loading.
-    fn load(&mut self, id: &EngineId) -> Result<Box<dyn Engine>, EngineError>;
-
-    /// Goes by another choice of engines.
-    fn choose(&mut self, choice: &Choice);
-
-    /// The voice that speaks where another one cannot.
-    fn fallback_voice(&self) -> &str;
-
-    /// Gives memory back to the operating system after something was unloaded.
-    fn trim_memory(&self);
-}
-
-/// The engines of this build.
-#[derive(Debug)]
-pub struct BuiltEngines {
-    /// What there is.
-    pub registry: Registry,
-    /// Called after an unload.
-    pub trim_memory: fn(),
-}
-
-impl EngineSource for BuiltEngines {
-    fn cast(&self, voice: &str) -> Result<Cast, EngineError> {
-        self.registry.cast(voice)
-    }
-
-    fn load(&mut self, id: &EngineId) -> Result<Box<dyn Engine>, EngineError> {
-        self.registry.load(id)
-    }
-
-    fn choose(&mut self, choice: &Choice) {
-        self.registry.choose(choice);
-    }
-
-    fn fallback_voice(&self) -> &str {
-        BUILTIN_VOICE
-    }
-
-    fn trim_memory(&self) {
-        (self.trim_memory)();
-    }
-}
 
 /// The loaded engines.
 pub struct Engines {
@@ -81,12 +29,18 @@ pub struct Engines {
     fallback: Fallback,
     idle_unload: Option<Duration>,
     choice: Choice,
+    confinement: Confinement,
+    health: Health,
     board: StatusBoard,
 }
 
 struct Loaded {
     engine: Box<dyn Engine>,
     last_used: Instant,
+    /// It stays until then, where somebody asked for more than the usual time.
+    keep_until: Option<Instant>,
+    /// The process that it ran in last.
+    process: Option<u32>,
 }
 
 /// An engine that can speak a voice.
@@ -110,20 +64,35 @@ impl Engines {
     ) -> Self {
         let (fallback, idle_unload) = (settings.fallback, settings.idle_unload);
         let (loaded, choice) = (BTreeMap::new(), settings.choice.clone());
-        Self { source, loaded, fallback, idle_unload, choice, board }
+        let (confinement, health) = (settings.confinement, Health::default());
+        board.modify(|status| {
+            confinement.isolation.resolved().as_str().clone_into(&mut status.engine.isolation);
+        });
+        Self { source, loaded, fallback, idle_unload, choice, confinement, health, board }
     }
 
-    /// Goes by other settings. What is loaded stays, unless other models were chosen, or another way to keep them.
+    /// Goes by other settings. What is loaded stays, unless other models were chosen, another way to keep them, or another
+    /// place to run them.
     pub fn configure(&mut self, settings: &EngineSettings) {
         (self.fallback, self.idle_unload) = (settings.fallback, settings.idle_unload);
-        if self.choice != settings.choice {
-            self.choice.clone_from(&settings.choice);
-            self.source.choose(&self.choice);
-            let of_models = self.loaded.keys().filter(|id| id.model.is_some());
-            for id in of_models.cloned().collect::<Vec<_>>() {
-                self.unload(&id, "another choice");
-            }
+        let is_moved = self.confinement != settings.confinement;
+        if self.choice == settings.choice && !is_moved {
+            return;
         }
+        self.choice.clone_from(&settings.choice);
+        self.confinement = settings.confinement;
+        self.source.configure(&self.choice, &self.confinement);
+        let concerned = self.loaded.keys().filter(|id| is_moved || id.model.is_some());
+        for id in concerned.cloned().collect::<Vec<_>>() {
+            self.unload(&id, "another choice");
+        }
+        let isolation = self.confinement.isolation.resolved().as_str();
+        self.board.modify(|status| isolation.clone_into(&mut status.engine.isolation));
+    }
+
+    /// Where engines run, and what they may take.
+    pub fn confinement(&self) -> &Confinement {
+        &self.confinement
     }
 
     /// Who would speak where that voice is asked for: where nobody does, the fallback.
@@ -201,6 +170,10 @@ impl Engines {
         if self.loaded.contains_key(&cast.engine) {
             return Ok(cast);
         }
+        // Only where somebody else can speak: a voice that fails now and then is better than none.
+        if self.fallback != Fallback::None && self.source.fallback_voice() != cast.voice {
+            self.health.check(&cast.engine, now)?;
+        }
         let oldest = self.loaded.iter().min_by_key(|(_, loaded)| loaded.last_used);
         if self.loaded.len() >= MAX_LOADED
             && let Some(oldest) = oldest.map(|(id, _)| id.clone())
@@ -209,42 +182,112 @@ impl Engines {
         }
         let (source, id) = (&mut self.source, &cast.engine);
         let engine = catch_unwind(AssertUnwindSafe(|| source.load(id)))
-            .unwrap_or_else(|_| Err(EngineError::Failed("it panicked while loading".to_owned())))?;
+            .unwrap_or_else(|_| Err(EngineError::Panicked));
+        let engine = match engine {
+            Ok(engine) => engine,
+            Err(error) => {
+                if error.is_breakdown() {
+                    self.note_failure(&cast.engine, &error.to_string());
+                }
+                return Err(error);
+            }
+        };
         let load_ms = clock::now().duration_since(now).as_secs_f64() * 1e3;
-        info!(engine = engine.info().name, model = id.model, load_ms, "loaded");
-        self.loaded.insert(id.clone(), Loaded { engine, last_used: now });
+        let process = engine.process();
+        info!(engine = engine.info().name, model = id.model, pid = process, load_ms, "loaded");
+        let loaded = Loaded { engine, last_used: now, keep_until: None, process };
+        self.loaded.insert(id.clone(), loaded);
         self.board.modify(|status| status.engine.n_loads += 1);
         self.publish();
         Ok(cast)
     }
 
-    /// Drops an engine whose state is not to be trusted any more.
-    pub fn discard(&mut self, id: &EngineId) {
+    /// Drops an engine that broke down, and whose state is not to be trusted any more.
+    pub fn discard(&mut self, id: &EngineId, why: &str) {
         self.unload(id, "after a failure");
+        self.note_failure(id, why);
     }
 
-    /// Stamps the end of a use.
-    pub fn touch(&mut self, id: &EngineId, now: Instant) {
-        if let Some(loaded) = self.loaded.get_mut(id) {
-            loaded.last_used = now;
+    fn note_failure(&mut self, id: &EngineId, why: &str) {
+        self.health.note_failure(id, why, clock::now());
+        let n_in_a_row = self.health.n_in_a_row(id);
+        warn!(engine = %id, n_in_a_row, "the engine broke down: {why}");
+        self.publish_health(1);
+    }
+
+    /// Takes over from a life before this one that an engine broke down in.
+    pub fn take_over_failures(&mut self, voice: &str, n_in_a_row: u32, why: &str) {
+        let Ok(cast) = self.source.cast(voice) else { return };
+        self.health.take_over(&cast.engine, n_in_a_row, why, clock::now());
+        self.publish_health(0);
+    }
+
+    fn publish_health(&self, n_more: u64) {
+        let failing = self.health.failing();
+        self.board.modify(|status| {
+            status.engine.n_failures += n_more;
+            status.engine.failing = failing;
+        });
+    }
+
+    /// Notes that an engine spoke to the end.
+    pub fn note_success(&mut self, id: &EngineId) {
+        if self.health.note_success(id) {
+            info!(engine = %id, "the engine speaks again");
+            self.publish_health(0);
         }
+    }
+
+    /// Stamps the end of a use, after which it is kept for so long where that is more than the usual time.
+    pub fn touch(&mut self, id: &EngineId, keep: Option<Duration>, now: Instant) {
+        let Some(loaded) = self.loaded.get_mut(id) else { return };
+        loaded.last_used = now;
+        let wished = keep.and_then(|keep| now.checked_add(keep));
+        loaded.keep_until = loaded.keep_until.max(wished);
+        let process = loaded.engine.process();
+        if process != loaded.process {
+            loaded.process = process;
+            self.board.modify(|status| status.engine.n_restarts += 1);
+            self.publish();
+        }
+    }
+
+    /// Loads the engine of a voice and has it speak a word that nobody hears: what is needed for the first chunk is in memory
+    /// then.
+    ///
+    /// # Errors
+    /// Where nobody can be had for that voice.
+    pub fn warm(&mut self, voice: &str, beat: &dyn Fn()) -> Result<String, EngineError> {
+        let Found { engine, id, voice, .. } = self.for_voice(voice, clock::now())?;
+        let words = Speech { text: "Ready.", voice: &voice, prosody: Prosody::default(), seed: 0 };
+        let warmed = catch_unwind(AssertUnwindSafe(|| {
+            let mut stream = engine.begin(&words)?;
+            while stream.next_chunk()?.is_some_and(|chunk| chunk.samples.is_empty()) {
+                beat();
+            }
+            Ok(())
+        }));
+        match warmed.unwrap_or(Err(EngineError::Panicked)) {
+            Ok(()) => {}
+            Err(error) if error.is_breakdown() => {
+                self.discard(&id, &error.to_string());
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        }
+        self.touch(&id, None, clock::now());
+        Ok(voice)
     }
 
     /// When the next engine is to be unloaded; `None` where none is loaded or none ever is.
     pub fn next_unload(&self) -> Option<Instant> {
-        let times = self
-            .loaded
-            .values()
-            .map(|loaded| limits::unload_at(loaded.last_used, self.idle_unload));
-        times.flatten().min()
+        self.loaded.values().filter_map(|loaded| loaded.unload_at(self.idle_unload)).min()
     }
 
     /// Unloads what has been idle for long enough.
     pub fn unload_idle(&mut self, now: Instant) {
         let idle_unload = self.idle_unload;
-        let is_due = |loaded: &Loaded| {
-            limits::unload_at(loaded.last_used, idle_unload).is_some_and(|at| at <= now)
-        };
+        let is_due = |loaded: &Loaded| loaded.unload_at(idle_unload).is_some_and(|at| at <= now);
         let due: Vec<_> = self
             .loaded
             .iter()
@@ -288,7 +331,22 @@ impl Engines {
             None => loaded.engine.info().name.to_owned(),
         };
         let names: Vec<_> = self.loaded.iter().map(name).collect();
-        self.board.modify(|status| status.engine.loaded = names);
+        let processes = self.loaded.iter().filter_map(|(id, loaded)| {
+            let pid = loaded.process?;
+            Some(EngineProcess { engine: id.to_string(), pid, resident_bytes: 0 })
+        });
+        let processes: Vec<_> = processes.collect();
+        self.board.modify(|status| {
+            status.engine.loaded = names;
+            status.engine.processes = processes;
+        });
+    }
+}
+
+impl Loaded {
+    fn unload_at(&self, idle_unload: Option<Duration>) -> Option<Instant> {
+        let usual = limits::unload_at(self.last_used, idle_unload)?;
+        Some(self.keep_until.map_or(usual, |keep| keep.max(usual)))
     }
 }
 

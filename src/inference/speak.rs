@@ -8,15 +8,19 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Select;
 
+use super::EngineSettings;
 use super::engines::{Engines, Found};
 use super::limits::{Stopwatch, audio_budget};
-use super::voices::VoiceJobs;
+use super::stop::{Stop, broken, check_sound};
+use super::voices::{VoiceJobs, too_late};
 use crate::clock;
 use crate::engine::registry::{Cast, EngineId};
 use crate::engine::{Engine, EngineError, Prosody, Speech};
+use crate::memory;
 use crate::pcm::{PcmChunk, PcmSpec};
 use crate::pipe::{AudioMessage, AudioSender, Opening};
 use crate::queue::Outlet;
+use crate::speech::custody::Custody;
 use crate::speech::{Lane, Outcome, Utterance};
 use crate::steering::{Steering, Stopping};
 use crate::text::dictionary::Dictionary;
@@ -42,12 +46,12 @@ pub struct Speaker<'a> {
     pub outlet: &'a Outlet,
     /// Made while a full pipe is waited for.
     pub voices: &'a RefCell<VoiceJobs>,
-    /// Engine time for one piece.
-    pub piece_deadline: Duration,
-    /// Longer texts are split.
-    pub max_piece_chars: usize,
+    /// What is too much.
+    pub settings: &'a EngineSettings,
     /// The user's own words for words.
     pub dictionary: &'a Dictionary,
+    /// Where the utterance can be given up from outside.
+    pub custody: &'a Custody,
     /// Beaten with each chunk.
     pub pulse: &'a Pulse,
 }
@@ -60,37 +64,20 @@ pub enum Ended {
     Suspended(Box<Utterance>),
 }
 
-/// Why no further chunk is pulled.
-enum Stop {
-    With(Outcome, Option<String>),
-    /// The engine is not to be used again.
-    Hung(String),
-    /// Nor this one.
-    Panicked,
-    /// The voice cannot be had, and nothing was heard yet.
-    NoVoice(EngineError),
-    Suspend,
-}
-
-impl Stop {
-    fn because(outcome: Outcome, reason: impl Into<String>) -> Self {
-        Self::With(outcome, Some(reason.into()))
-    }
-}
-
 impl Speaker<'_> {
     /// Speaks an utterance as far as it may be spoken, and hands its ticket to playback.
     pub fn speak(&self, engines: &mut Engines, mut utterance: Utterance) -> Ended {
         self.steering.set_synthesizing(Some(utterance.id));
+        self.custody.hold(&utterance.ticket);
         let ended = self.attempt(engines, &mut utterance);
+        self.custody.release();
         self.steering.set_synthesizing(None);
         let (outcome, reason) = match ended {
             Ok(()) => (Outcome::Spoken, None),
             Err(Stop::With(outcome, reason)) => (outcome, reason),
-            Err(Stop::Hung(reason)) => (Outcome::TimedOut, Some(reason)),
-            Err(Stop::Panicked) => {
-                let reason = "the engine panicked; it is loaded anew for the next utterance";
-                (Outcome::Failed, Some(reason.to_owned()))
+            Err(Stop::Broken(outcome, reason)) => {
+                let then = "it is loaded anew for the next utterance";
+                (outcome, Some(format!("{reason}; {then}")))
             }
             Err(Stop::NoVoice(error)) => (Outcome::Failed, Some(error.to_string())),
             Err(Stop::Suspend) => {
@@ -134,18 +121,20 @@ impl Speaker<'_> {
         let failed = |error: EngineError| Stop::because(Outcome::Failed, error.to_string());
         let cast = engines.cast(&asked).map_err(failed)?;
         let prepared = self.prepare(utterance, &cast)?;
+        self.pulse.beat_for(clock::now(), self.settings.confinement.load);
         let found = engines.for_voice(&asked, clock::now()).map_err(failed)?;
         let id = found.id.clone();
         let spoken = self.speak_as(found, &cast, prepared, utterance);
-        let error = match Self::settle(engines, &id, spoken) {
+        let error = match Self::settle(engines, &id, utterance, spoken) {
             Err(Stop::NoVoice(error)) => error,
             spoken => return spoken,
         };
+        self.pulse.beat_for(clock::now(), self.settings.confinement.load);
         let found = engines.for_failed(&asked, error, clock::now()).map_err(failed)?;
         let (id, prepared) = (found.id.clone(), self.prepare(utterance, &fallback(&found))?);
         let cast = fallback(&found);
         let spoken = self.speak_as(found, &cast, prepared, utterance);
-        match Self::settle(engines, &id, spoken) {
+        match Self::settle(engines, &id, utterance, spoken) {
             Err(Stop::NoVoice(error)) => Err(failed(error)),
             spoken => spoken,
         }
@@ -175,16 +164,23 @@ impl Speaker<'_> {
         report.reason = degraded;
         (report.audio, report.compute) = (Duration::ZERO, Duration::ZERO);
         catch_unwind(AssertUnwindSafe(|| self.pull(engine, &voice, &prepared, utterance)))
-            .unwrap_or(Err(Stop::Panicked))
+            .unwrap_or_else(|_| Err(broken(&EngineError::Panicked)))
     }
 
     /// What becomes of an engine that spoke, or did not.
-    fn settle(engines: &mut Engines, id: &EngineId, spoken: Result<(), Stop>) -> Result<(), Stop> {
-        // A panic costs this utterance and the engine, whose state is not to be trusted any more.
-        if matches!(spoken, Err(Stop::Hung(_) | Stop::Panicked)) {
-            engines.discard(id);
+    fn settle(
+        engines: &mut Engines,
+        id: &EngineId,
+        utterance: &Utterance,
+        spoken: Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        match &spoken {
+            Ok(()) => engines.note_success(id),
+            // It costs this utterance and the engine, whose state is not to be trusted any more.
+            Err(Stop::Broken(_, why)) => engines.discard(id, why),
+            Err(Stop::With(..) | Stop::NoVoice(_) | Stop::Suspend) => {}
         }
-        engines.touch(id, clock::now());
+        engines.touch(id, utterance.manner.keep_loaded, clock::now());
         spoken
     }
 
@@ -192,7 +188,7 @@ impl Speaker<'_> {
     fn prepare(&self, utterance: &Utterance, cast: &Cast) -> Result<(Prepared, String), Stop> {
         let speaking = Speaking { voice: &cast.voice, language: &cast.language };
         let reading = utterance.manner.reading;
-        let (text, max) = (&utterance.text, self.max_piece_chars);
+        let (text, max) = (&utterance.text, self.settings.max_piece_chars);
         let prepared = catch_unwind(AssertUnwindSafe(|| {
             text::prepare(text, reading, speaking, self.dictionary, max, |_, _| ())
         }));
@@ -227,7 +223,8 @@ impl Speaker<'_> {
                 }
             };
             let speech = Speech { text: piece, voice, prosody, seed: utterance.id.get() };
-            let mut stopwatch = Stopwatch::new(self.piece_deadline);
+            let mut stopwatch = Stopwatch::new(self.settings.piece_deadline);
+            let mut preparing = Stopwatch::new(self.settings.voice_deadline);
             let began = clock::now();
             let mut stream =
                 engine.begin(&speech).map_err(|error| self.failed(error, utterance))?;
@@ -235,14 +232,24 @@ impl Speaker<'_> {
             loop {
                 let began = clock::now();
                 let chunk = stream.next_chunk().map_err(|error| self.failed(error, utterance))?;
-                if chunk.as_ref().is_some_and(|chunk| chunk.samples.is_empty()) {
-                    // It gets on, with something that has no deadline; and may no longer be wanted.
+                if stream.is_preparing() {
                     self.pulse.beat(clock::now());
+                    if preparing.add(clock::now().duration_since(began)) {
+                        return Err(Stop::because(
+                            Outcome::TimedOut,
+                            too_late(self.settings.voice_deadline),
+                        ));
+                    }
+                } else {
+                    self.account(utterance, &mut stopwatch, began)?;
+                }
+                let Some(chunk) = chunk else { break };
+                if chunk.samples.is_empty() {
+                    // It is at work, and may no longer be wanted.
                     self.check(utterance)?;
                     continue;
                 }
-                self.account(utterance, &mut stopwatch, began)?;
-                let Some(chunk) = chunk else { break };
+                check_sound(&chunk)?;
                 let report = utterance.ticket.report_mut();
                 report.audio += chunk.duration();
                 if report.audio > budget {
@@ -289,8 +296,13 @@ impl Speaker<'_> {
         self.pulse.beat(now);
         let time = now.duration_since(began);
         utterance.ticket.report_mut().compute += time;
+        if let Some(limit) = self.settings.confinement.limit_within()
+            && memory::resident_bytes() > limit
+        {
+            return Err(broken(&EngineError::TooMuchMemory { limit_mb: limit >> 20 }));
+        }
         if stopwatch.add(time) {
-            let secs = self.piece_deadline.as_secs_f64();
+            let secs = self.settings.piece_deadline.as_secs_f64();
             return Err(Stop::because(
                 Outcome::TimedOut,
                 format!(
@@ -362,7 +374,7 @@ impl Speaker<'_> {
             return stop;
         }
         match error {
-            EngineError::Hung { .. } => Stop::Hung(error.to_string()),
+            _ if error.is_breakdown() => broken(&error),
             EngineError::UnknownVoice { .. }
             | EngineError::BadVoice { .. }
             | EngineError::CannotClone { .. }
@@ -370,16 +382,7 @@ impl Speaker<'_> {
             {
                 Stop::NoVoice(error)
             }
-            EngineError::EmptyText
-            | EngineError::UnknownVoice { .. }
-            | EngineError::MissingProgram { .. }
-            | EngineError::ProgramFailed { .. }
-            | EngineError::NoModel { .. }
-            | EngineError::BadModel { .. }
-            | EngineError::BadVoice { .. }
-            | EngineError::CannotClone { .. }
-            | EngineError::Failed(_)
-            | EngineError::Io { .. } => Stop::because(Outcome::Failed, error.to_string()),
+            _ => Stop::because(Outcome::Failed, error.to_string()),
         }
     }
 }

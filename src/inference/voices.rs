@@ -6,11 +6,13 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::engines::Engines;
+use super::limits::Stopwatch;
 use crate::clock;
 use crate::engine::registry::EngineId;
 use crate::engine::{Embedding, EngineError, Progress};
@@ -40,14 +42,30 @@ impl VoiceJob {
 /// The voices that are to be made ready.
 pub struct VoiceJobs {
     waiting: VecDeque<VoiceJob>,
-    current: Option<(VoiceJob, EngineId, Box<dyn Embedding>)>,
+    current: Option<Current>,
+    deadline: Duration,
+    /// The engine that broke down while no hand was free to drop it.
+    broken: Option<(EngineId, String)>,
     board: StatusBoard,
+}
+
+/// The voice that is being made.
+struct Current {
+    job: VoiceJob,
+    engine: EngineId,
+    embedding: Box<dyn Embedding>,
+    stopwatch: Stopwatch,
 }
 
 impl VoiceJobs {
     /// None yet.
-    pub fn new(board: StatusBoard) -> Self {
-        Self { waiting: VecDeque::new(), current: None, board }
+    pub fn new(board: StatusBoard, deadline: Duration) -> Self {
+        Self { waiting: VecDeque::new(), current: None, deadline, broken: None, board }
+    }
+
+    /// Gives those that are begun from now on so much engine time.
+    pub fn set_deadline(&mut self, deadline: Duration) {
+        self.deadline = deadline;
     }
 
     /// Takes one on.
@@ -61,10 +79,14 @@ impl VoiceJobs {
 
     /// Takes the next step, or begins the next voice; `false` where there is none.
     pub fn step(&mut self, engines: &mut Engines) -> bool {
-        if let Some((_, id, _)) = &self.current {
-            engines.touch(id, clock::now());
+        if let Some(current) = &self.current {
+            engines.touch(&current.engine, None, clock::now());
         }
-        if self.advance() {
+        let has_stepped = self.advance();
+        if let Some((engine, why)) = self.broken.take() {
+            engines.discard(&engine, &why);
+        }
+        if has_stepped {
             return true;
         }
         let Some(job) = self.waiting.pop_front() else { return false };
@@ -75,24 +97,37 @@ impl VoiceJobs {
     /// Takes the next step of the voice that is being made, while an engine is at rest in the middle of a line; `false` where
     /// none is.
     pub fn advance(&mut self) -> bool {
-        let Some((job, id, mut embedding)) = self.current.take() else { return false };
-        if job.give_up.load(Ordering::Relaxed) {
-            drop(embedding);
-            self.end(job, Err(NotMade::Cancelled));
+        let Some(mut current) = self.current.take() else { return false };
+        if current.job.give_up.load(Ordering::Relaxed) {
+            drop(current.embedding);
+            self.end(current.job, Err(NotMade::Cancelled));
             return true;
         }
-        let stepped = catch_unwind(AssertUnwindSafe(|| embedding.step()))
-            .unwrap_or_else(|_| Err(EngineError::Failed("it panicked; that is a bug".to_owned())));
+        let began = clock::now();
+        let stepped = catch_unwind(AssertUnwindSafe(|| current.embedding.step()))
+            .unwrap_or(Err(EngineError::Panicked));
+        let is_late = current.stopwatch.add(clock::now().duration_since(began));
         match stepped {
+            Ok(Progress::Working(_)) if is_late => {
+                drop(current.embedding);
+                let why = too_late(self.deadline);
+                warn!(voice = current.job.voice, "{why}");
+                self.end(current.job, Err(NotMade::Failed(why)));
+            }
             Ok(Progress::Working(progress)) => {
                 self.board.modify(|status| status.voices.progress = progress);
-                self.current = Some((job, id, embedding));
+                self.current = Some(current);
             }
             Ok(Progress::Done) => {
-                info!(voice = job.voice, "the voice is made");
-                self.end(job, Ok(()));
+                info!(voice = current.job.voice, "the voice is made");
+                self.end(current.job, Ok(()));
             }
-            Err(error) => self.end(job, Err(NotMade::Failed(error.to_string()))),
+            Err(error) => {
+                if error.is_breakdown() {
+                    self.broken = Some((current.engine, error.to_string()));
+                }
+                self.end(current.job, Err(NotMade::Failed(error.to_string())));
+            }
         }
         true
     }
@@ -104,13 +139,20 @@ impl VoiceJobs {
         });
         let begun = engines.exactly(&job.voice, clock::now()).and_then(|(engine, id)| {
             let embed = || engine.embed(&job.voice);
-            let embedding = catch_unwind(AssertUnwindSafe(embed)).unwrap_or_else(|_| {
-                Err(EngineError::Failed("it panicked; that is a bug".to_owned()))
-            });
-            Ok((id, embedding?))
+            let embedding = catch_unwind(AssertUnwindSafe(embed));
+            match embedding.unwrap_or(Err(EngineError::Panicked)) {
+                Err(error) if error.is_breakdown() => {
+                    self.broken = Some((id, error.to_string()));
+                    Err(error)
+                }
+                embedding => Ok((id, embedding?)),
+            }
         });
         match begun {
-            Ok((id, embedding)) => self.current = Some((job, id, embedding)),
+            Ok((engine, embedding)) => {
+                let stopwatch = Stopwatch::new(self.deadline);
+                self.current = Some(Current { job, engine, embedding, stopwatch });
+            }
             Err(error) => self.end(job, Err(NotMade::Failed(error.to_string()))),
         }
     }
@@ -122,4 +164,12 @@ impl VoiceJobs {
         });
         job.end(made);
     }
+}
+
+/// Why a voice was given up that took too long.
+pub(super) fn too_late(deadline: Duration) -> String {
+    let secs = deadline.as_secs_f64();
+    format!(
+        "making the voice took more than {secs} s of engine time (limits.voice_deadline_secs); a shorter recording may do"
+    )
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use symphonia::core::codecs::audio::AudioDecoderOptions;
 use symphonia::core::errors::Error;
@@ -9,6 +10,8 @@ use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, TrackType};
 use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
+
+use crate::clock;
 
 /// What is read of a recording at most: ten minutes at 48 kHz, where a voice takes half a minute.
 const MAX_SAMPLES: usize = 600 * 48_000;
@@ -21,6 +24,9 @@ const MAX_CHANNELS: usize = 32;
 
 /// A damaged file is given up after so many packets that cannot be decoded.
 const MAX_DAMAGED_PACKETS: usize = 64;
+
+/// Reading takes no longer: ten minutes of MP3 take some two seconds, and a file may be made to take for ever.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A recording that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +77,7 @@ impl Recording {
         if let Some(extension) = path.extension().and_then(|extension| extension.to_str()) {
             hint.with_extension(extension);
         }
-        decode(stream, &hint).map_err(unusable)
+        decode(stream, &hint, clock::now() + DEADLINE).map_err(unusable)
     }
 
     /// How long it is.
@@ -80,7 +86,11 @@ impl Recording {
     }
 }
 
-fn decode(stream: MediaSourceStream<'static>, hint: &Hint) -> Result<Recording, String> {
+fn decode(
+    stream: MediaSourceStream<'static>,
+    hint: &Hint,
+    by: Instant,
+) -> Result<Recording, String> {
     let text = |error: Error| error.to_string();
     let mut format = symphonia::default::get_probe()
         .probe(hint, stream, FormatOptions::default(), MetadataOptions::default())
@@ -96,6 +106,9 @@ fn decode(stream: MediaSourceStream<'static>, hint: &Hint) -> Result<Recording, 
     let mut interleaved: Vec<f32> = Vec::new();
     let mut n_damaged = 0;
     loop {
+        if clock::now() >= by {
+            return Err(format!("it takes longer than {} s to read", DEADLINE.as_secs()));
+        }
         let packet = match format.next_packet() {
             Ok(Some(packet)) => packet,
             Ok(None) => break,

@@ -18,6 +18,23 @@ fn an_idle_engine_is_unloaded_and_loaded_again_by_the_next_line() {
 }
 
 #[test]
+fn a_watch_keeps_its_voice_for_longer_than_usual_and_nobody_shortens_that() {
+    let watch = "[[watch]]\npath = \"$HOME/usual.txt\"\n[[watch]]\npath = \"$HOME/kept.txt\"\nkeep_loaded_secs = 3600.0\n";
+    let rig = Rig::start(&format!("{watch}[engine]\nidle_unload_secs = 0.2\n"));
+    rig.append("usual.txt", "abc\n");
+    rig.wait_until("the unload", |status| status.engine.n_unloads == 1);
+    rig.append("kept.txt", "def\n");
+    rig.wait_idle();
+    rig.append("usual.txt", "ghi\n");
+    rig.wait_idle();
+    std::thread::sleep(std::time::Duration::from_millis(700)); // several times the usual time
+    assert_eq!(rig.status().engine.n_unloads, 1);
+    // Asked for, it is unloaded all the same.
+    rig.ask(&Request::Unload);
+    rig.wait_until("the unload", |status| status.engine.n_unloads == 2);
+}
+
+#[test]
 fn an_unload_during_speech_waits_for_its_end() {
     let rig = Rig::start("");
     rig.say(&"a".repeat(200));

@@ -20,8 +20,10 @@ mod heard;
 mod hostile;
 mod idle;
 mod intelligible;
+mod isolation;
 #[cfg(feature = "pocket")]
 mod models;
+mod mutated;
 mod policies;
 mod positions;
 mod reading;

@@ -442,3 +442,80 @@ fn a_voice_that_the_configuration_names_is_not_removed_by_mistake() {
     home.ok(&["voice", "add", "nora", &file]);
     home.ok(&["config", "check"]);
 }
+
+/// Loads, speaks and unloads a model again and again, and looks at what is left each time. With a model of full size, which
+/// takes minutes: `SPEAKERD_TEST_MODEL=DIR cargo test --release memory_back -- --nocapture`.
+#[test]
+fn a_model_gives_its_memory_back_each_time_it_is_unloaded() {
+    const N_CYCLES: usize = 20;
+    for isolation in ["thread", "process"] {
+        let home = Home::new(&format!("{SILENT}[engine]\nisolation = \"{isolation}\"\n"));
+        let text = match std::env::var_os("SPEAKERD_TEST_MODEL") {
+            Some(model) => {
+                let models = home.path("data/speakerd/models");
+                std::fs::create_dir_all(&models).unwrap();
+                std::os::unix::fs::symlink(model, models.join("english")).unwrap();
+                "A sentence of ordinary length, which takes a model some seconds to speak."
+            }
+            None => {
+                install(&home, "english");
+                "ab cd"
+            }
+        };
+        // A thread's first speech takes what it never gives back: stacks, and the code that is read in.
+        let _daemon = home.start();
+        let mut left = Vec::new();
+        for cycle in 0..=N_CYCLES {
+            home.ok(&["say", "--wait", "--voice", "alba", text]);
+            assert_eq!(last(&home)["spoken_voice"], "alba", "{}", last(&home));
+            let child = status(&home)["engine"]["processes"][0]["pid"].as_u64();
+            assert_eq!(child.is_some(), isolation == "process");
+            home.ok(&["unload"]);
+            let begun = Instant::now();
+            while status(&home)["engine"]["n_unloads"] != cycle + 1 {
+                assert!(begun.elapsed() < PATIENCE, "no unload: {}", home.log());
+            }
+            let gone = child.is_none_or(|pid| !Path::new(&format!("/proc/{pid}")).exists());
+            assert!(gone, "the process is still there");
+            left.push(Left::of(&home));
+        }
+        eprintln!("{isolation}: {left:?}");
+        let (first, later) = left.split_first().unwrap();
+        for left in later {
+            assert!(
+                left.resident_mb < first.resident_mb + 32.0,
+                "{isolation}: {left:?}, {first:?}"
+            );
+            assert!(left.n_threads <= first.n_threads, "{isolation}: {left:?}, {first:?}");
+            assert!(left.n_descriptors <= first.n_descriptors, "{isolation}: {left:?}, {first:?}");
+        }
+        if isolation == "process" {
+            assert!(later.iter().all(|left| left.resident_mb < 40.0), "{later:?}");
+        }
+    }
+}
+
+/// What a daemon holds.
+#[derive(Debug)]
+struct Left {
+    resident_mb: f64,
+    n_threads: usize,
+    n_descriptors: usize,
+}
+
+impl Left {
+    fn of(home: &Home) -> Self {
+        let daemon = &status(home)["daemon"];
+        // The least of some looks: the connection that was asked over may not be closed at the other end yet.
+        let count = |what: &str| {
+            let directory = format!("/proc/{}/{what}", daemon["pid"]);
+            let look = |_| {
+                std::thread::sleep(Duration::from_millis(2));
+                std::fs::read_dir(&directory).unwrap().count()
+            };
+            (0..20).map(look).min().unwrap()
+        };
+        let resident_mb = daemon["resident_bytes"].as_f64().unwrap() / 1e6;
+        Self { resident_mb, n_threads: count("task"), n_descriptors: count("fd") }
+    }
+}

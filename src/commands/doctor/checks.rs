@@ -152,6 +152,17 @@ pub(super) fn engines(config: &Config, paths: &Paths, findings: &mut Vec<Finding
     }
 }
 
+/// Whether an engine broke down again and again.
+pub(super) fn breakdowns(status: Option<&Status>, findings: &mut Vec<Finding>) {
+    for failing in status.iter().flat_map(|status| &status.engine.failing) {
+        findings.push(Finding::wrong(
+            "engine",
+            failing,
+            "the log says more; another model may do (`engine.model`), and a voice that has not failed speaks meanwhile",
+        ));
+    }
+}
+
 /// Whether the dictionary is understood.
 pub(super) fn dictionary(config: &Config, findings: &mut Vec<Finding>) {
     let path = &config.text.dictionary;

@@ -47,6 +47,8 @@ pub struct RawWatch {
     pub max_age_secs: Option<f64>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub max_lines_per_minute: usize,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub keep_loaded_secs: f64,
     #[serde(default)]
     pub priority: Lane,
     #[serde(default = "one")]
@@ -78,6 +80,7 @@ impl RawWatch {
             max_waiting: max_waiting(),
             max_age_secs: None,
             max_lines_per_minute: 0,
+            keep_loaded_secs: 0.0,
             priority: Lane::default(),
             rate: 1.0,
             pitch: 1.0,

@@ -232,6 +232,10 @@ impl SpeechStream for PocketStream<'_> {
             }
         }
     }
+
+    fn is_preparing(&self) -> bool {
+        matches!(self.stage, Stage::Making(..))
+    }
 }
 
 impl PocketStream<'_> {

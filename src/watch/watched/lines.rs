@@ -178,6 +178,7 @@ impl Watched {
             pitch: pitch * self.config.pitch,
             volume: self.config.volume,
             reading: self.config.reading,
+            keep_loaded: self.config.keep_loaded,
         };
         let expires_at = appeared_at.zip(self.max_age()).map(|(since, max)| since + max);
         let (source, lane) = (self.source.clone(), self.config.priority);

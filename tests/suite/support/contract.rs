@@ -67,7 +67,9 @@ pub(crate) fn speak(
         stream.next_chunk().unwrap_or_else(|error| panic!("in {text:?}: {error}"))
     {
         assert_eq!(chunk.spec, spec, "a chunk has another rate than the engine");
-        assert!(!chunk.samples.is_empty(), "a chunk is empty");
+        if chunk.samples.is_empty() {
+            continue; // it is at work
+        }
         assert!(chunk.duration() <= PcmChunk::MAX, "a chunk lasts {:?}", chunk.duration());
         let is_sound = |sample: &f32| (-1.0..=1.0).contains(sample); // false for NaN, too
         assert!(chunk.samples.iter().all(is_sound), "a sample is outside of -1..=1");

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use speakerd::engine::registry::{Cast, Choice, EngineId};
+use speakerd::engine::worker::Confinement;
 use speakerd::engine::{Engine, EngineError, EngineInfo, Speech, SpeechStream};
-use speakerd::inference::engines::EngineSource;
+use speakerd::inference::source::EngineSource;
 use speakerd::pcm::{PcmChunk, PcmSpec};
 
 use super::tones;
@@ -84,7 +85,7 @@ impl EngineSource for TestEngines {
         Ok(Cast { voice, language, engine: EngineId::new(engine) })
     }
 
-    fn choose(&mut self, _choice: &Choice) {}
+    fn configure(&mut self, _choice: &Choice, _confinement: &Confinement) {}
 
     fn load(&mut self, id: &EngineId) -> Result<Box<dyn Engine>, EngineError> {
         match id.engine {
