@@ -24,7 +24,9 @@ pub fn man() -> anyhow::Result<()> {
     command.build(); // with what clap adds to each command
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut page)?;
-    for subcommand in command.get_subcommands().filter(|it| it.get_name() != "help") {
+    for subcommand in
+        command.get_subcommands().filter(|it| it.get_name() != "help" && !it.is_hide_set())
+    {
         let name = subcommand.get_name();
         writeln!(page, ".SH \"{}\"", name.to_uppercase())?;
         let man = clap_mangen::Man::new(subcommand.clone());

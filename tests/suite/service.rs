@@ -120,7 +120,7 @@ fn it_starts_at_login_and_again_after_a_crash_and_a_hang() {
     let config = |volume: f32| {
         let home_dir = home.path("").display().to_string();
         let text = format!(
-            "[audio]\noutput = \"null\"\nnull_speed = 0.0\nvolume = {volume}\n[[watch]]\npath = \"{home_dir}mounted/a.log\"\n"
+            "[audio]\noutput = \"null\"\nnull_speed = 0.0\nvolume = {volume}\n[engine]\nisolation = \"process\"\n[[watch]]\npath = \"{home_dir}mounted/a.log\"\n"
         );
         std::fs::write(home.path("config/speakerd/speakerd.toml"), text).unwrap();
     };
@@ -139,6 +139,11 @@ fn it_starts_at_login_and_again_after_a_crash_and_a_hang() {
     home.ok(&["install", "--socket"]);
     let first = manager.wait_until_active("the installed daemon", "");
     home.ok(&["say", "--wait", "hello"]);
+    // The manager holds the voice's process to its memory.
+    let status: serde_json::Value = serde_json::from_str(&home.ok(&["status", "--json"])).unwrap();
+    let voice = status["engine"]["processes"][0]["pid"].to_string();
+    let group = std::fs::read_to_string(format!("/proc/{voice}/cgroup")).unwrap();
+    assert!(group.contains(".scope"), "{group}: {}", home.log());
     let mode = |path: &std::path::Path| {
         std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions()) & 0o777
     };
