@@ -47,6 +47,10 @@ pub struct Config {
     pub text: TextConfig,
     /// Where models are got from.
     pub models: ModelsConfig,
+    /// What is measured, for others.
+    pub metrics: MetricsConfig,
+    /// What is too much to go on without a word.
+    pub alerts: AlertsConfig,
     /// How much is logged: a level, or directives as `tracing` knows them.
     pub log_filter: String,
 }
@@ -187,6 +191,26 @@ pub struct TextConfig {
 pub struct ModelsConfig {
     /// Where `speakerd model pull` finds `OWNER/REPO`: `https://…`, or `http://…` on this machine, without a slash at its end.
     pub hub: String,
+}
+
+/// `[metrics]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// The file that Prometheus's node-exporter reads; `None` for none.
+    pub textfile: Option<PathBuf>,
+    /// How often it is written.
+    pub textfile_every: Duration,
+}
+
+/// `[alerts]`: limits, of which `None` is never reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AlertsConfig {
+    /// The most memory that the daemon and the processes it has started may hold, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// The least room on the disk of the bookmarks, in bytes.
+    pub disk_free_bytes: Option<u64>,
+    /// The longest that an utterance may wait to be heard.
+    pub queue_age: Option<Duration>,
 }
 
 impl Config {

@@ -2,13 +2,16 @@
 //!
 //! The one file that knows every room. It contains no decision about speech.
 
+mod alerts;
 pub mod descriptors;
 pub mod heap;
 pub mod notify;
 pub mod reload;
 pub mod rescue;
 pub mod signals;
+mod textfile;
 mod threads;
+mod vitals;
 #[cfg(feature = "pocket")]
 pub mod voices;
 
@@ -45,9 +48,10 @@ use crate::steering::Steering;
 use crate::threads::Pulse;
 use crate::watch::{Watch, WatchCommand};
 use reload::{LoadConfig, Reloader};
-use rescue::{Carried, Rescuer};
+use rescue::Carried;
 use signals::Ask;
 use threads::{Threads, spawn};
+use vitals::Vitals;
 #[cfg(feature = "pocket")]
 use voices::VoiceKeeper;
 
@@ -122,13 +126,15 @@ pub fn run(paths: Paths, load: LoadConfig) -> anyhow::Result<()> {
 pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Result<()> {
     let Setup { config, paths, engines, output, load } = setup;
     let file = config.file.clone().unwrap_or_else(|| paths.config_file());
-    state_dir(&paths.state_dir)?;
+    make_state_dir(&paths.state_dir)?;
     let activated = listenfd::ListenFd::from_env().take_unix_listener(0).ok().flatten();
     let is_activated = activated.is_some();
     let mut socket = ControlSocket::bind(&paths.socket(), activated)?;
     let board = StatusBoard::default();
     introduce(&config, &board);
     let shutdown = Arc::new(Notify::new());
+    let state_dir = paths.state_dir.clone();
+    vitals::prepare(&config);
     let (to_reload, mut reloads) = mpsc::channel(RELOADS);
     let carried = Carried::take();
     let Started { mut threads, handler, to_playback, custody } =
@@ -136,25 +142,21 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
     let handler = Rc::new(handler);
     let (closing, is_closing) = flag::channel(false);
     let listener = tokio::net::UnixListener::from_std(socket.take_listener()?)?;
-    let server =
-        server::serve(listener, Rc::clone(&handler), config.limits.max_clients, is_closing);
+    let server = server::serve(listener, Rc::clone(&handler), is_closing);
     let server = tokio::task::spawn_local(server);
-    let (n_rescues, broken) = (carried.n_rescues, carried.broken.clone());
-    let rescuer = Rescuer { custody, is_activated, n_rescues, broken };
-    carried.go_on(&handler);
+    let rescuer = carried.go_on(&handler, custody, is_activated);
     notify::ready();
     heap::trim(); // a start takes more than what follows
     heap::give_code_back();
     info!(version = env!("CARGO_PKG_VERSION"), files = board.snapshot().watch.files.len(), "ready");
 
-    let current = config;
-    let handler_of_reloads = Rc::clone(&handler);
+    let mut vitals = Vitals::begin(&config, Rc::clone(&handler), state_dir);
     let mut reloader = Reloader {
         load,
         file,
-        current,
+        current: config,
         to_playback,
-        handler: handler_of_reloads,
+        handler: Rc::clone(&handler),
         seen: None,
         problem: None,
         at_last_look: None,
@@ -176,6 +178,7 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
                 watchdog.feed(threads.stuck(limit));
                 continue;
             }
+            () = vitals.look_in_time() => continue,
             _ = look.tick() => {
                 let trouble = threads.in_trouble(&reloader.current.engine.confinement);
                 rescuer.mend(trouble, &handler).await?;
@@ -191,6 +194,7 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
             lost = end(&mut asked, &shutdown, &mut threads.ended) => break lost,
         };
         notify::ready();
+        vitals.configure(&reloader.current);
         if let Some(asker) = asker {
             let _hung_up = asker.send(reloaded);
         }
@@ -209,6 +213,7 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
     if tokio::time::timeout(left, server).await.is_err() {
         warn!("a client did not take its last answers");
     }
+    vitals.end();
     match (lost, late.as_slice()) {
         (None, []) => {
             info!("stopped");
@@ -250,7 +255,7 @@ async fn end(
 
 /// Makes the place for the bookmarks. Where the disk does not let us, speech goes on and the positions are saved once it
 /// does; a place that is not ours is another matter.
-fn state_dir(path: &Path) -> std::io::Result<()> {
+fn make_state_dir(path: &Path) -> std::io::Result<()> {
     let Err(error) = private_dir(path) else { return Ok(()) };
     let is_the_disk = matches!(
         error.kind(),

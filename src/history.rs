@@ -11,8 +11,9 @@ use tokio::sync::watch;
 use tracing::{debug, info, trace};
 
 use crate::clock;
-use crate::speech::{Outcome, Report};
-use crate::status::StatusBoard;
+use crate::speech::{FailureClass, Outcome, Report};
+use crate::status::{QueueStatus, StatusBoard};
+use crate::telemetry;
 
 /// One finished utterance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,9 @@ pub struct Entry {
     pub outcome: Outcome,
     /// Why.
     pub reason: Option<String>,
+    /// The kind of reason, where it failed or timed out.
+    #[serde(default)]
+    pub failure: Option<FailureClass>,
     /// When it was queued, RFC 3339.
     pub queued_at: String,
     /// When its first sample went to the card, RFC 3339.
@@ -62,6 +66,7 @@ impl Entry {
             engine: report.engine.map(str::to_owned),
             outcome: report.outcome,
             reason: report.reason.clone(),
+            failure: report.failure,
             queued_at: clock::rfc3339(report.queued_at),
             started_at: report.started_at.map(clock::rfc3339),
             ended_at: report.ended_at.map(clock::rfc3339),
@@ -147,22 +152,8 @@ impl History {
         };
         self.latest.send_modify(|latest| latest.seq = seq);
         log(report);
-        self.board.modify(|status| {
-            status.queue.n_open = status.queue.n_open.saturating_sub(1);
-            match report.outcome {
-                Outcome::Spoken => status.queue.n_spoken += 1,
-                Outcome::Failed | Outcome::TimedOut => {
-                    status.queue.n_not_spoken += 1;
-                    status.queue.n_failed += 1;
-                }
-                Outcome::Skipped
-                | Outcome::Cleared
-                | Outcome::Expired
-                | Outcome::Dropped
-                | Outcome::Folded
-                | Outcome::Abandoned => status.queue.n_not_spoken += 1,
-            }
-        });
+        measure(report);
+        self.board.modify(|status| count(report, &mut status.queue));
     }
 
     /// The entry that follows that sequence number.
@@ -201,6 +192,53 @@ impl History {
     /// Says that nothing will be published any more, so that followers end.
     pub fn close(&self) {
         self.latest.send_modify(|latest| latest.closed = true);
+    }
+}
+
+/// Counts an utterance that is over.
+fn count(report: &Report, queue: &mut QueueStatus) {
+    queue.n_open = queue.n_open.saturating_sub(1);
+    let counts = &mut queue.outcomes;
+    let of_its_kind = match report.outcome {
+        Outcome::Spoken => &mut counts.n_spoken,
+        Outcome::Skipped => &mut counts.n_skipped,
+        Outcome::Cleared => &mut counts.n_cleared,
+        Outcome::Expired => &mut counts.n_expired,
+        Outcome::Dropped => &mut counts.n_dropped,
+        Outcome::Folded => &mut counts.n_folded,
+        Outcome::TimedOut => &mut counts.n_timed_out,
+        Outcome::Failed => &mut counts.n_failed,
+        Outcome::Abandoned => &mut counts.n_abandoned,
+    };
+    *of_its_kind += 1;
+    match report.outcome {
+        Outcome::Spoken => {
+            queue.n_spoken += 1;
+            queue.first_audio_secs = report.first_audio.map(|time| time.as_secs_f64());
+            queue.real_time_factor = report.real_time_factor();
+        }
+        Outcome::Failed | Outcome::TimedOut => {
+            queue.n_not_spoken += 1;
+            queue.n_failed += 1;
+        }
+        Outcome::Skipped
+        | Outcome::Cleared
+        | Outcome::Expired
+        | Outcome::Dropped
+        | Outcome::Folded
+        | Outcome::Abandoned => queue.n_not_spoken += 1,
+    }
+}
+
+/// The same for those who watch from outside. Times are those of lines that were spoken to their end: what was cut off
+/// is not comparable.
+fn measure(report: &Report) {
+    telemetry::utterance_over(report.outcome.as_str());
+    if let Some(class) = report.failure {
+        telemetry::utterance_failed(class.as_str());
+    }
+    if let (Outcome::Spoken, Some(engine)) = (report.outcome, report.engine) {
+        telemetry::utterance_spoken(engine, report.first_audio, report.real_time_factor());
     }
 }
 
@@ -297,5 +335,6 @@ mod tests {
         let history = filled(2, 1 << 20, &["a", "b", "c"]);
         let status = history.board.snapshot();
         assert_eq!((status.queue.n_open, status.queue.n_spoken), (0, 3));
+        assert_eq!(status.queue.outcomes.n_spoken, 3);
     }
 }

@@ -4,6 +4,7 @@
 //! ends when the queue has no senders and is empty.
 
 pub mod engines;
+pub mod failures;
 pub mod health;
 pub mod limits;
 pub mod source;

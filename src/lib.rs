@@ -14,6 +14,7 @@ pub mod config;
 pub mod logging;
 pub mod memory;
 pub mod paths;
+pub mod telemetry;
 pub mod threads;
 
 pub mod watch;

@@ -29,6 +29,7 @@ use crate::pcm::PcmSpec;
 use crate::pipe::{AudioMessage, AudioReceiver};
 use crate::status::{Speaking, StatusBoard};
 use crate::steering::{Steering, Stopping};
+use crate::telemetry;
 use crate::threads::Pulse;
 use card::Output;
 use gap::Gap;
@@ -287,6 +288,7 @@ impl Playback {
         if n_underruns > 0 {
             self.n_underruns += n_underruns;
             let total = self.n_underruns;
+            telemetry::underruns(n_underruns);
             self.board.modify(|status| status.playback.n_underruns = total);
         }
         if is_gone {

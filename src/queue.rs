@@ -3,7 +3,7 @@
 //! Knows neither who sends nor who receives. A full lane is the sender's business: a file is not read further, a
 //! request is refused.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -67,10 +67,14 @@ pub struct Order {
 /// The list of what waits is shared by the two ends of the queue, for a push or a removal at a time.
 type WaitingList = Arc<Mutex<VecDeque<Waiting>>>;
 
+/// What is open, and since when. Contended by whoever makes an utterance and whoever ends it, for one of them at a time.
+type OpenList = Arc<Mutex<BTreeMap<u64, Instant>>>;
+
 /// Reads the queue without touching it. Holding one keeps no lane open.
 #[derive(Debug, Clone)]
 pub struct QueueView {
     waiting: WaitingList,
+    open: OpenList,
     issued: Arc<AtomicU64>,
 }
 
@@ -88,6 +92,13 @@ impl QueueView {
         let list = self.waiting.lock();
         let n_important = list.iter().filter(|waiting| waiting.lane == Lane::Important).count();
         (list.len() - n_important, n_important)
+    }
+
+    /// Since when the oldest utterance waits to be heard, wherever it is: here, with an engine or with playback. The one
+    /// that sounds does not wait.
+    pub fn waits_since(&self, sounding: Option<u64>) -> Option<Instant> {
+        // Ids ascend with time.
+        self.open.lock().iter().find(|(id, _)| Some(**id) != sounding).map(|(_, since)| *since)
     }
 
     /// The highest id issued so far: what `clear` clears through.
@@ -119,7 +130,11 @@ pub struct Outlet {
 pub fn queue(capacity: usize, board: &StatusBoard) -> (Intake, Outlet) {
     let (ordinary, from_ordinary) = bounded(capacity);
     let (important, from_important) = bounded(capacity);
-    let view = QueueView { waiting: WaitingList::default(), issued: Arc::default() };
+    let view = QueueView {
+        waiting: WaitingList::default(),
+        open: OpenList::default(),
+        issued: Arc::default(),
+    };
     board.modify(|status| status.queue.capacity = capacity);
     let waiting = Arc::clone(&view.waiting);
     (
@@ -137,6 +152,12 @@ impl Intake {
         let number = self.view.issued.fetch_add(1, Ordering::Relaxed) + 1;
         let id = UtteranceId::from_number(number).expect("counting began at one");
         self.board.modify(|status| status.queue.n_open += 1);
+        self.view.open.lock().insert(number, now);
+        let open = Arc::clone(&self.view.open);
+        let deliver = Box::new(move |report: Report| {
+            open.lock().remove(&number);
+            deliver(report);
+        });
         let report = Report {
             id,
             source: order.source.clone(),
@@ -147,6 +168,7 @@ impl Intake {
             engine: None,
             outcome: Outcome::Abandoned,
             reason: None,
+            failure: None,
             queued_at: SystemTime::now(),
             started_at: None,
             ended_at: None,
@@ -183,6 +205,7 @@ impl Intake {
 
     /// Takes an utterance back that found no room: nothing is reported of it, it was refused.
     pub fn withdraw(&self, utterance: Utterance) {
+        self.view.open.lock().remove(&utterance.id.get());
         utterance.ticket.withdraw();
         self.board.modify(|status| status.queue.n_open = status.queue.n_open.saturating_sub(1));
     }
@@ -268,6 +291,31 @@ mod tests {
         assert!(!send(&intake, "two", Lane::Ordinary));
         assert!(send(&intake, "now", Lane::Important), "each lane has room of its own");
         assert_eq!(intake.view().lengths(), (1, 1));
+    }
+
+    #[test]
+    fn what_waits_longest_is_known_wherever_it_is_and_what_sounds_does_not_wait() {
+        let (intake, outlet) = queue(4, &StatusBoard::default());
+        let (view, begun) = (intake.view(), crate::clock::now());
+        let after = |secs| begun + Duration::from_secs(secs);
+        let ids: Vec<_> = (0..3)
+            .map(|n| {
+                let order = order("text", Lane::Ordinary);
+                let utterance = intake.utterance(order, after(n), Box::new(|_report| ()));
+                let id = utterance.id.get();
+                intake.try_send(utterance).unwrap();
+                id
+            })
+            .collect();
+        let taken = outlet.try_take().unwrap();
+        assert_eq!(view.waits_since(None), Some(after(0)), "it was not heard yet");
+        assert_eq!(view.waits_since(Some(ids[0])), Some(after(1)), "it sounds");
+        taken.ticket.resolve(Outcome::Spoken, SystemTime::UNIX_EPOCH);
+        assert_eq!(view.waits_since(Some(ids[0])), Some(after(1)));
+        intake.withdraw(outlet.try_take().unwrap());
+        assert_eq!(view.waits_since(None), Some(after(2)));
+        drop(outlet.try_take());
+        assert_eq!(view.waits_since(None), None);
     }
 
     #[test]

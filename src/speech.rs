@@ -143,6 +143,19 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every one.
+    pub const ALL: [Self; 9] = [
+        Self::Spoken,
+        Self::Skipped,
+        Self::Cleared,
+        Self::Expired,
+        Self::Dropped,
+        Self::Folded,
+        Self::TimedOut,
+        Self::Failed,
+        Self::Abandoned,
+    ];
+
     /// Whether the utterance is done with for good. One that is not is spoken after the next start.
     pub fn settles(self) -> bool {
         match self {
@@ -174,6 +187,78 @@ impl Outcome {
     }
 }
 
+/// Why an utterance failed or timed out, in one word, for those who count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureClass {
+    /// The engine computed for longer than it may.
+    Deadline,
+    /// The engine spoke for longer than the text can take.
+    Budget,
+    /// The engine made no sound at all for too long.
+    Hang,
+    /// The engine panicked.
+    Panic,
+    /// The program in which the engine runs ended, or failed.
+    Crash,
+    /// The engine took more memory than it may.
+    Memory,
+    /// What the engine made is no sound.
+    Nonsense,
+    /// The voice cannot be had.
+    Voice,
+    /// The engine cannot be had, or refused.
+    Engine,
+    /// The text could not be made ready.
+    Text,
+}
+
+impl FailureClass {
+    /// Every one.
+    pub const ALL: [Self; 10] = [
+        Self::Deadline,
+        Self::Budget,
+        Self::Hang,
+        Self::Panic,
+        Self::Crash,
+        Self::Memory,
+        Self::Nonsense,
+        Self::Voice,
+        Self::Engine,
+        Self::Text,
+    ];
+
+    /// What becomes of an utterance that fails so.
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Self::Deadline | Self::Budget | Self::Hang => Outcome::TimedOut,
+            Self::Panic
+            | Self::Crash
+            | Self::Memory
+            | Self::Nonsense
+            | Self::Voice
+            | Self::Engine
+            | Self::Text => Outcome::Failed,
+        }
+    }
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deadline => "deadline",
+            Self::Budget => "budget",
+            Self::Hang => "hang",
+            Self::Panic => "panic",
+            Self::Crash => "crash",
+            Self::Memory => "memory",
+            Self::Nonsense => "nonsense",
+            Self::Voice => "voice",
+            Self::Engine => "engine",
+            Self::Text => "text",
+        }
+    }
+}
+
 /// All that is known of an utterance once it is over. Each stage fills in its part.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -195,6 +280,8 @@ pub struct Report {
     pub outcome: Outcome,
     /// Why, where the outcome alone does not say; or why another voice spoke.
     pub reason: Option<String>,
+    /// The kind of reason, where it failed or timed out.
+    pub failure: Option<FailureClass>,
     /// When it was made.
     pub queued_at: SystemTime,
     /// When its first sample went to the card.
@@ -309,6 +396,7 @@ mod tests {
             engine: None,
             outcome: Outcome::Abandoned,
             reason: None,
+            failure: None,
             queued_at: SystemTime::UNIX_EPOCH,
             started_at: None,
             ended_at: None,
@@ -337,21 +425,14 @@ mod tests {
 
     #[test]
     fn only_an_abandoned_line_is_spoken_again() {
-        let every = [
-            Outcome::Spoken,
-            Outcome::Skipped,
-            Outcome::Cleared,
-            Outcome::Expired,
-            Outcome::Dropped,
-            Outcome::Folded,
-            Outcome::TimedOut,
-            Outcome::Failed,
-            Outcome::Abandoned,
-        ];
+        let every = Outcome::ALL;
         let unsettled: Vec<_> = every.iter().filter(|outcome| !outcome.settles()).collect();
         assert_eq!(unsettled, [&Outcome::Abandoned]);
         for outcome in every {
             assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.as_str());
+        }
+        for class in FailureClass::ALL {
+            assert_eq!(serde_json::to_value(class).unwrap(), class.as_str());
         }
     }
 }

@@ -27,6 +27,9 @@ pub struct Status {
     pub voices: VoicesStatus,
     /// The sound.
     pub playback: PlaybackStatus,
+    /// What is beyond a limit of `[alerts]`: how much it is, what the limit is, and what to do about it.
+    #[serde(default)]
+    pub alerts: Vec<String>,
 }
 
 /// The process.
@@ -54,6 +57,12 @@ pub struct DaemonStatus {
     pub last_rescue: Option<String>,
     /// Resident memory in bytes at the time of asking.
     pub resident_bytes: u64,
+    /// Resident memory of the processes that it has started, in bytes: as it was a few seconds ago.
+    #[serde(default)]
+    pub children_bytes: u64,
+    /// Connections to the control socket at the time of asking.
+    #[serde(default)]
+    pub n_clients: usize,
     /// Whether it is on its way out.
     pub stopping: bool,
 }
@@ -67,6 +76,9 @@ pub struct WatchStatus {
     pub unmatched: Vec<String>,
     /// Files that have lines nobody has read yet.
     pub n_unread_files: usize,
+    /// Lines that were taken out of files since the start, whatever became of them; blank ones do not count.
+    #[serde(default)]
+    pub n_lines_read: u64,
     /// Why files are looked at again and again.
     #[serde(default)]
     pub polling: Option<String>,
@@ -115,6 +127,35 @@ pub struct QueueStatus {
     pub n_not_spoken: u64,
     /// The outcomes among them that are `failed` or `timed-out`.
     pub n_failed: u64,
+    /// Each outcome by itself.
+    #[serde(default)]
+    pub outcomes: OutcomeCounts,
+    /// How long the oldest of what was not heard yet waits, in seconds at the time of asking; 0 where nothing does. What
+    /// nobody has read out of its file does not count.
+    #[serde(default)]
+    pub oldest_age_secs: f64,
+    /// From queued to first sample, in seconds: of the line that was spoken last.
+    #[serde(default)]
+    pub first_audio_secs: Option<f64>,
+    /// Computing time for a second of audio: of the line that was spoken last.
+    #[serde(default)]
+    pub real_time_factor: Option<f64>,
+}
+
+/// Outcomes since the start, by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "each is the number of outcomes of that name")]
+pub struct OutcomeCounts {
+    pub n_spoken: u64,
+    pub n_skipped: u64,
+    pub n_cleared: u64,
+    pub n_expired: u64,
+    pub n_dropped: u64,
+    pub n_folded: u64,
+    pub n_timed_out: u64,
+    pub n_failed: u64,
+    pub n_abandoned: u64,
 }
 
 /// How texts are made ready.
@@ -143,7 +184,7 @@ pub struct EngineStatus {
     /// How often an engine broke down.
     #[serde(default)]
     pub n_failures: u64,
-    /// How often the process of an idle engine had to be started anew.
+    /// How often the process of an engine was lost, and had to be started anew.
     #[serde(default)]
     pub n_restarts: u64,
     /// How often an engine was loaded.

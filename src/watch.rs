@@ -113,6 +113,8 @@ pub struct Watch {
     publish_by: Option<Instant>,
     /// The file that the last sweep ended with.
     swept: Option<FileKey>,
+    /// Lines taken out of files since the start.
+    n_lines_read: u64,
     /// A turn ended before everything was read.
     has_more: bool,
     pulse: Pulse,
@@ -149,6 +151,7 @@ impl Watch {
             save_problem: None,
             publish_by: None,
             swept: None,
+            n_lines_read: 0,
             has_more: false,
             pulse: Pulse::default(),
         };

@@ -26,7 +26,7 @@ const PACE: Duration = Duration::from_millis(100);
 /// A daemon that does not answer for so long is shown as such.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How often a point is added to the memory's curve.
+/// How often a point is added to the curves of memory and of what is open.
 const MEMORY_PACE: Duration = Duration::from_secs(1);
 
 /// Entries of the history that wait to be drawn.
@@ -67,7 +67,7 @@ fn show(
                 let now = clock::now();
                 if memory_at.is_none_or(|at| now.duration_since(at) >= MEMORY_PACE) {
                     memory_at = Some(now);
-                    view.note_memory(status.daemon.resident_bytes);
+                    view.note_pace(&status);
                 }
                 view.update(status, queue);
             }

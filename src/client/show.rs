@@ -37,14 +37,21 @@ pub fn status(status: &Status) -> String {
         .map_or("nothing".to_owned(), |it| format!("{} from {} in {}", it.id, it.source, it.voice));
     line(&mut text, "speaking", &speaking);
     let queue = &status.queue;
-    line(
-        &mut text,
-        "queue",
-        &format!(
-            "{} waiting, {} important, {} spoken, {} not spoken ({} failed)",
-            queue.n_ordinary, queue.n_important, queue.n_spoken, queue.n_not_spoken, queue.n_failed
-        ),
+    let mut waiting = format!(
+        "{} waiting, {} important, {} spoken, {} not spoken ({} failed)",
+        queue.n_ordinary, queue.n_important, queue.n_spoken, queue.n_not_spoken, queue.n_failed
     );
+    if queue.oldest_age_secs > 0.0 {
+        waiting.extend([", the oldest for ", &format!("{:.0} s", queue.oldest_age_secs)]);
+    }
+    line(&mut text, "queue", &waiting);
+    line(&mut text, "done", &counts(status));
+    if let Some(secs) = queue.first_audio_secs {
+        let factor = queue.real_time_factor.unwrap_or_default();
+        let speed =
+            format!("{:.0} ms to the first sound, real-time factor {factor:.3}", secs * 1e3);
+        line(&mut text, "last line", &speed);
+    }
     if let Some(why) = &status.daemon.last_rescue {
         let times = match status.daemon.n_rescues {
             1 => "once".to_owned(),
@@ -73,9 +80,40 @@ pub fn status(status: &Status) -> String {
         let percent = 100.0 * status.voices.progress;
         line(&mut text, "voices", &format!("{voice} is being made, {percent:.0} %"));
     }
-    line(&mut text, "memory", &format!("{:.1} MB", daemon.resident_bytes as f64 / 1e6));
+    let mut memory = format!("{:.1} MB", daemon.resident_bytes as f64 / 1e6);
+    if daemon.children_bytes > 0 {
+        let n_megabytes = daemon.children_bytes as f64 / 1e6;
+        memory.extend([", and ", &format!("{n_megabytes:.1} MB"), " in its processes"]);
+    }
+    line(&mut text, "memory", &memory);
+    for alert in &status.alerts {
+        line(&mut text, "ALERT", alert);
+    }
     text += &files(&status.watch);
     text
+}
+
+/// What was done since the start, in one line: what never happened is left out.
+pub fn counts(status: &Status) -> String {
+    let outcomes = &status.queue.outcomes;
+    let always = [
+        (status.watch.n_lines_read, "read"),
+        (outcomes.n_spoken, "spoken"),
+        (outcomes.n_failed, "failed"),
+    ];
+    let if_any = [
+        (outcomes.n_timed_out, "timed out"),
+        (outcomes.n_skipped, "skipped"),
+        (outcomes.n_cleared, "cleared"),
+        (outcomes.n_expired, "expired"),
+        (outcomes.n_dropped, "dropped"),
+        (outcomes.n_folded, "folded"),
+        (status.playback.n_underruns, "underruns"),
+        (status.engine.n_loads, "loads"),
+        (status.engine.n_unloads, "unloads"),
+    ];
+    let counts = always.into_iter().chain(if_any.into_iter().filter(|(n, _)| *n > 0));
+    counts.map(|(n, word)| format!("{word} {n}")).collect::<Vec<_>>().join(", ")
 }
 
 /// The watched files, a line each.

@@ -95,6 +95,7 @@ fn findings(file: Option<&Path>, paths: &Paths) -> Vec<Finding> {
         }
     };
     let status = checks::daemon(paths, &mut findings);
+    checks::alerts(status.as_ref(), &mut findings);
     checks::places(paths, &mut findings);
     checks::sound(&config, status.as_ref(), &mut findings);
     checks::engines(&config, paths, &mut findings);

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::Origin;
-use super::raw::{RawConfig, RawLimits, RawWatch};
+use super::raw::{RawAlerts, RawConfig, RawLimits, RawMetrics, RawQueue, RawText, RawWatch};
 use super::{
-    AudioConfig, Config, ConfigError, EngineConfig, Filter, LimitsConfig, ModelsConfig,
-    QueueConfig, TextConfig, WatchConfig,
+    AlertsConfig, AudioConfig, Config, ConfigError, EngineConfig, Filter, LimitsConfig,
+    MetricsConfig, ModelsConfig, QueueConfig, TextConfig, WatchConfig,
 };
 use crate::engine::Prosody;
 use crate::engine::registry::{Choice, Places, Registry};
@@ -39,7 +39,19 @@ impl RawConfig {
         let file_path = file.as_deref().map(std::path::absolute).transpose();
         let file_path = file_path.map_err(|error| ConfigError::of("path", error.to_string()))?;
         let base = file_path.as_deref().and_then(Path::parent).unwrap_or(&paths.home).to_path_buf();
-        let Self { watch, queue, engine, limits, audio, text, models, log, variables: _ } = self;
+        let Self {
+            watch,
+            queue,
+            engine,
+            limits,
+            audio,
+            text,
+            models,
+            metrics,
+            alerts,
+            log,
+            variables: _,
+        } = self;
         let reading = Reading::without(&text.skip_steps, text.emoji);
         let choice = Choice {
             kind: engine.kind,
@@ -65,11 +77,7 @@ impl RawConfig {
         }
         Ok(Config {
             watch,
-            queue: QueueConfig {
-                capacity: within("queue.capacity", queue.capacity, 1..=4_096)?,
-                history: within("queue.history", queue.history, 1..=100_000)?,
-                max_age: optional_secs("queue.max_age_secs", queue.max_age_secs)?,
-            },
+            queue: queue.check()?,
             engine: EngineConfig {
                 voice: engine.voice.into(),
                 choice,
@@ -107,18 +115,12 @@ impl RawConfig {
                     500..=60_000,
                 )?),
             },
-            text: TextConfig {
-                max_piece_chars: within("text.max_piece_chars", text.max_piece_chars, 40..=2_000)?,
-                reading,
-                dictionary: if text.dictionary.as_os_str().is_empty() {
-                    paths.dictionary_file()
-                } else {
-                    paths.absolute(&text.dictionary, &base)
-                },
-            },
+            text: text.check(reading, paths, &base)?,
             models: ModelsConfig {
                 hub: hub(&models.hub).map_err(|why| ConfigError::of("models.hub", why))?,
             },
+            metrics: metrics.check(paths, &base)?,
+            alerts: alerts.check()?,
             log_filter: log.level,
             file,
         })
@@ -144,6 +146,65 @@ impl RawLimits {
             max_clients: within("limits.max_clients", self.max_clients, 1..=1_024)?,
         })
     }
+}
+
+impl RawQueue {
+    fn check(self) -> Result<QueueConfig, ConfigError> {
+        Ok(QueueConfig {
+            capacity: within("queue.capacity", self.capacity, 1..=4_096)?,
+            history: within("queue.history", self.history, 1..=100_000)?,
+            max_age: optional_secs("queue.max_age_secs", self.max_age_secs)?,
+        })
+    }
+}
+
+impl RawText {
+    fn check(
+        self,
+        reading: Reading,
+        paths: &Paths,
+        base: &Path,
+    ) -> Result<TextConfig, ConfigError> {
+        let dictionary = if self.dictionary.as_os_str().is_empty() {
+            paths.dictionary_file()
+        } else {
+            paths.absolute(&self.dictionary, base)
+        };
+        let max_piece_chars = within("text.max_piece_chars", self.max_piece_chars, 40..=2_000)?;
+        Ok(TextConfig { max_piece_chars, reading, dictionary })
+    }
+}
+
+impl RawMetrics {
+    fn check(self, paths: &Paths, base: &Path) -> Result<MetricsConfig, ConfigError> {
+        let every = secs("metrics.textfile_secs", self.textfile_secs, 0.1..=3_600.0)?;
+        Ok(MetricsConfig {
+            textfile: textfile(&self.textfile, paths, base)?,
+            textfile_every: every,
+        })
+    }
+}
+
+impl RawAlerts {
+    fn check(self) -> Result<AlertsConfig, ConfigError> {
+        Ok(AlertsConfig {
+            memory_bytes: optional_mb("alerts.memory_mb", self.memory_mb)?,
+            disk_free_bytes: optional_mb("alerts.disk_free_mb", self.disk_free_mb)?,
+            queue_age: optional_secs("alerts.queue_age_secs", self.queue_age_secs)?,
+        })
+    }
+}
+
+/// The file for node-exporter, which reads only those of that name; `None` where none is named.
+fn textfile(file: &Path, paths: &Paths, base: &Path) -> Result<Option<PathBuf>, ConfigError> {
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    if file.extension().is_none_or(|extension| extension != "prom") {
+        let reason = "has no name that ends in .prom; node-exporter reads no other files";
+        return Err(ConfigError::of("metrics.textfile", reason));
+    }
+    Ok(Some(paths.absolute(file, base)))
 }
 
 /// A role is one word of `PulseAudio`'s, such as `a11y`, `phone` or `music`.
@@ -310,4 +371,12 @@ fn secs(key: &str, value: f64, range: RangeInclusive<f64>) -> Result<Duration, C
 fn optional_secs(key: &str, value: f64) -> Result<Option<Duration>, ConfigError> {
     let time = secs(key, value, 0.0..=315_360_000.0)?;
     Ok(Some(time).filter(|time| !time.is_zero()))
+}
+
+/// Megabytes, of which 0 means "no limit"; at most a petabyte. As bytes.
+fn optional_mb(key: &str, value: f64) -> Result<Option<u64>, ConfigError> {
+    let n_bytes = within(key, value, 0.0..=1e9)? * 1e6;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in range")]
+    let n_bytes = n_bytes as u64;
+    Ok(Some(n_bytes).filter(|n_bytes| *n_bytes > 0))
 }

@@ -34,6 +34,10 @@ pub struct RawConfig {
     pub text: RawText,
     /// Where models are got from.
     pub models: RawModels,
+    /// What is measured, for others.
+    pub metrics: RawMetrics,
+    /// What is too much to go on without a word.
+    pub alerts: RawAlerts,
     /// How much is logged.
     pub log: RawLog,
     /// Which keys came from which environment variables, for errors about their values.
@@ -190,6 +194,37 @@ pub struct RawModels {
 impl Default for RawModels {
     fn default() -> Self {
         Self { hub: "https://huggingface.co".to_owned() }
+    }
+}
+
+/// `[metrics]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the commented default file documents each key")]
+pub struct RawMetrics {
+    pub textfile: PathBuf,
+    pub textfile_secs: f64,
+}
+
+impl Default for RawMetrics {
+    fn default() -> Self {
+        Self { textfile: PathBuf::new(), textfile_secs: 15.0 }
+    }
+}
+
+/// `[alerts]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the commented default file documents each key")]
+pub struct RawAlerts {
+    pub memory_mb: f64,
+    pub disk_free_mb: f64,
+    pub queue_age_secs: f64,
+}
+
+impl Default for RawAlerts {
+    fn default() -> Self {
+        Self { memory_mb: 0.0, disk_free_mb: 64.0, queue_age_secs: 0.0 }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Never waits for a thread: where an answer comes from one, it comes through a one-shot channel.
 
 mod files;
+mod now;
 pub mod saying;
 pub mod voices;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 use super::protocol::{Load, PROTOCOL, Refusal, RefusalCode, Reply, Request, Response};
 use crate::config::Config;
@@ -19,12 +20,11 @@ use crate::config::check::VOLUME;
 use crate::engine::registry::Registry;
 use crate::history::History;
 use crate::inference::{EngineCommand, EngineSettings};
-use crate::memory;
 use crate::paths::Paths;
 use crate::queue::{Intake, QueueView};
 use crate::speech::{Manner, Source};
-use crate::status::{Status, StatusBoard};
-use crate::steering::{Steering, Stopping};
+use crate::status::StatusBoard;
+use crate::steering::Steering;
 use crate::watch::WatchCommand;
 use saying::Unsaid;
 use voices::VoicesDoor;
@@ -47,6 +47,11 @@ pub struct Handler {
     source: Source,
     /// What was asked for and has no outcome yet.
     unsaid: Unsaid,
+    /// One for each connection that may be there.
+    connections: Arc<Semaphore>,
+    max_connections: usize,
+    /// As it was measured last.
+    children_bytes: Cell<u64>,
     /// Changes with the configuration.
     manner: RefCell<Manner>,
     max_age: Cell<Option<Duration>>,
@@ -138,6 +143,9 @@ impl Handler {
             paths,
             source: Source::new(CONTROL_SOURCE),
             unsaid: Unsaid::default(),
+            connections: Arc::new(Semaphore::new(config.limits.max_clients)),
+            max_connections: config.limits.max_clients,
+            children_bytes: Cell::new(0),
             manner: RefCell::new(manner_of(config)),
             max_age: Cell::new(config.queue.max_age),
             shutdown,
@@ -213,22 +221,6 @@ impl Handler {
     /// For subscribers.
     pub fn board(&self) -> &StatusBoard {
         &self.board
-    }
-
-    /// The status with what only the moment of asking knows.
-    pub fn status(&self) -> Status {
-        let mut status = self.board.snapshot();
-        (status.queue.n_ordinary, status.queue.n_important) = self.queue.lengths();
-        status.playback.paused = self.steering.is_paused();
-        status.playback.muted = self.steering.is_muted();
-        status.playback.volume = self.steering.volume();
-        status.playback.level = self.steering.level();
-        status.daemon.stopping = self.steering.stopping() != Stopping::No;
-        status.daemon.resident_bytes = memory::resident_bytes();
-        for process in &mut status.engine.processes {
-            process.resident_bytes = memory::resident_bytes_of(process.pid);
-        }
-        status
     }
 
     /// Carries out a request that has one answer.

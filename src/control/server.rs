@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
@@ -38,10 +38,9 @@ const BATCH_BYTES: usize = 32 * 1_024;
 pub async fn serve(
     listener: UnixListener,
     handler: Rc<Handler>,
-    max_clients: usize,
     mut closing: watch::Receiver<bool>,
 ) {
-    let permits = Arc::new(Semaphore::new(max_clients));
+    let permits = handler.connections();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -71,7 +70,7 @@ pub async fn serve(
             drop(permit);
         });
     }
-    let all = u32::try_from(max_clients).unwrap_or(u32::MAX);
+    let all = u32::try_from(handler.max_connections()).unwrap_or(u32::MAX);
     // A client that does not read does not keep the daemon: the caller has a deadline.
     drop(permits.acquire_many(all).await);
 }

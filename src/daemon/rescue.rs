@@ -69,11 +69,16 @@ impl Carried {
         Ok(file.into())
     }
 
-    /// Goes on with it.
-    pub(super) fn go_on(self, handler: &Handler) {
-        if self.n_rescues == 0 {
-            return;
+    /// Goes on with it. Returns whoever starts this life anew, should it come to that.
+    pub(super) fn go_on(self, handler: &Handler, custody: Custody, is_activated: bool) -> Rescuer {
+        let (n_rescues, broken) = (self.n_rescues, self.broken.clone());
+        if n_rescues > 0 {
+            self.hand_over(handler);
         }
+        Rescuer { custody, is_activated, n_rescues, broken }
+    }
+
+    fn hand_over(self, handler: &Handler) {
         warn!(n_rescues = self.n_rescues, "started anew, because {}", self.why);
         handler.board().modify(|status| {
             status.daemon.n_rescues = self.n_rescues;

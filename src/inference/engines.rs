@@ -18,6 +18,7 @@ use crate::engine::registry::{Cast, Choice, EngineId};
 use crate::engine::worker::Confinement;
 use crate::engine::{Engine, EngineError, Prosody, Speech};
 use crate::status::{EngineProcess, StatusBoard};
+use crate::telemetry;
 
 /// How many engines are loaded at once at most; another one takes the place of the one unused longest.
 const MAX_LOADED: usize = 2;
@@ -193,19 +194,29 @@ impl Engines {
             }
         };
         let load_ms = clock::now().duration_since(now).as_secs_f64() * 1e3;
-        let process = engine.process();
-        info!(engine = engine.info().name, model = id.model, pid = process, load_ms, "loaded");
+        let (engine_name, process) = (engine.info().name, engine.process());
+        info!(engine = engine_name, model = id.model, pid = process, load_ms, "loaded");
         let loaded = Loaded { engine, last_used: now, keep_until: None, process };
         self.loaded.insert(id.clone(), loaded);
         self.board.modify(|status| status.engine.n_loads += 1);
+        telemetry::engine_loaded(engine_name);
         self.publish();
         Ok(cast)
     }
 
     /// Drops an engine that broke down, and whose state is not to be trusted any more.
     pub fn discard(&mut self, id: &EngineId, why: &str) {
+        if self.loaded.get(id).is_some_and(|loaded| loaded.process.is_some()) {
+            self.note_restart(id);
+        }
         self.unload(id, "after a failure");
         self.note_failure(id, why);
+    }
+
+    /// A process is lost, and another one takes its place now or with the next line.
+    fn note_restart(&self, id: &EngineId) {
+        self.board.modify(|status| status.engine.n_restarts += 1);
+        telemetry::child_restarted(id.engine);
     }
 
     fn note_failure(&mut self, id: &EngineId, why: &str) {
@@ -247,7 +258,7 @@ impl Engines {
         let process = loaded.engine.process();
         if process != loaded.process {
             loaded.process = process;
-            self.board.modify(|status| status.engine.n_restarts += 1);
+            self.note_restart(id);
             self.publish();
         }
     }
@@ -322,6 +333,7 @@ impl Engines {
             "unloaded"
         );
         self.board.modify(|status| status.engine.n_unloads += 1);
+        telemetry::engine_unloaded(engine);
         self.publish();
     }
 

@@ -11,7 +11,7 @@ use crossbeam_channel::Select;
 use super::EngineSettings;
 use super::engines::{Engines, Found};
 use super::limits::{Stopwatch, audio_budget};
-use super::stop::{Stop, broken, check_sound};
+use super::stop::{Stop, check_sound};
 use super::voices::{VoiceJobs, too_late};
 use crate::clock;
 use crate::engine::registry::{Cast, EngineId};
@@ -21,7 +21,7 @@ use crate::pcm::{PcmChunk, PcmSpec};
 use crate::pipe::{AudioMessage, AudioSender, Opening};
 use crate::queue::Outlet;
 use crate::speech::custody::Custody;
-use crate::speech::{Lane, Outcome, Utterance};
+use crate::speech::{FailureClass, Lane, Outcome, Utterance};
 use crate::steering::{Steering, Stopping};
 use crate::text::dictionary::Dictionary;
 use crate::text::{self, Piece, Prepared, Speaking};
@@ -72,14 +72,15 @@ impl Speaker<'_> {
         let ended = self.attempt(engines, &mut utterance);
         self.custody.release();
         self.steering.set_synthesizing(None);
-        let (outcome, reason) = match ended {
-            Ok(()) => (Outcome::Spoken, None),
-            Err(Stop::With(outcome, reason)) => (outcome, reason),
-            Err(Stop::Broken(outcome, reason)) => {
-                let then = "it is loaded anew for the next utterance";
-                (outcome, Some(format!("{reason}; {then}")))
+        let failed = |class: FailureClass, why| (class.outcome(), Some(why), Some(class));
+        let (outcome, reason, failure) = match ended {
+            Ok(()) => (Outcome::Spoken, None, None),
+            Err(Stop::With(outcome, reason)) => (outcome, reason, None),
+            Err(Stop::Failing(class, reason)) => failed(class, reason),
+            Err(Stop::Broken(class, reason)) => {
+                failed(class, format!("{reason}; it is loaded anew for the next utterance"))
             }
-            Err(Stop::NoVoice(error)) => (Outcome::Failed, Some(error.to_string())),
+            Err(Stop::NoVoice(error)) => failed(FailureClass::Voice, error.to_string()),
             Err(Stop::Suspend) => {
                 // Playback gone means shutdown: the next attempt notices.
                 drop(self.audio.send(AudioMessage::Retract(utterance.id)));
@@ -87,6 +88,7 @@ impl Speaker<'_> {
             }
         };
         let mut ticket = utterance.ticket;
+        ticket.report_mut().failure = failure;
         if reason.is_some() {
             ticket.report_mut().reason = reason;
         }
@@ -118,7 +120,7 @@ impl Speaker<'_> {
         }
         // By the voice that was asked for first: where there is nothing to say, no engine is loaded.
         let asked = utterance.manner.voice.clone();
-        let failed = |error: EngineError| Stop::because(Outcome::Failed, error.to_string());
+        let failed = |error: EngineError| Stop::of(&error);
         let cast = engines.cast(&asked).map_err(failed)?;
         let prepared = self.prepare(utterance, &cast)?;
         self.pulse.beat_for(clock::now(), self.settings.confinement.load);
@@ -164,7 +166,7 @@ impl Speaker<'_> {
         report.reason = degraded;
         (report.audio, report.compute) = (Duration::ZERO, Duration::ZERO);
         catch_unwind(AssertUnwindSafe(|| self.pull(engine, &voice, &prepared, utterance)))
-            .unwrap_or_else(|_| Err(broken(&EngineError::Panicked)))
+            .unwrap_or_else(|_| Err(Stop::of(&EngineError::Panicked)))
     }
 
     /// What becomes of an engine that spoke, or did not.
@@ -178,7 +180,7 @@ impl Speaker<'_> {
             Ok(()) => engines.note_success(id),
             // It costs this utterance and the engine, whose state is not to be trusted any more.
             Err(Stop::Broken(_, why)) => engines.discard(id, why),
-            Err(Stop::With(..) | Stop::NoVoice(_) | Stop::Suspend) => {}
+            Err(Stop::With(..) | Stop::Failing(..) | Stop::NoVoice(_) | Stop::Suspend) => {}
         }
         engines.touch(id, utterance.manner.keep_loaded, clock::now());
         spoken
@@ -193,7 +195,8 @@ impl Speaker<'_> {
             text::prepare(text, reading, speaking, self.dictionary, max, |_, _| ())
         }));
         let prepared = prepared.map_err(|_panic| {
-            Stop::because(Outcome::Failed, "its text could not be made ready; that is a bug")
+            let why = "its text could not be made ready; that is a bug".to_owned();
+            Stop::Failing(FailureClass::Text, why)
         })?;
         self.pulse.beat(clock::now());
         let nothing = || Stop::because(Outcome::Dropped, "nothing in it can be spoken");
@@ -235,10 +238,8 @@ impl Speaker<'_> {
                 if stream.is_preparing() {
                     self.pulse.beat(clock::now());
                     if preparing.add(clock::now().duration_since(began)) {
-                        return Err(Stop::because(
-                            Outcome::TimedOut,
-                            too_late(self.settings.voice_deadline),
-                        ));
+                        let why = too_late(self.settings.voice_deadline);
+                        return Err(Stop::Failing(FailureClass::Deadline, why));
                     }
                 } else {
                     self.account(utterance, &mut stopwatch, began)?;
@@ -253,8 +254,8 @@ impl Speaker<'_> {
                 let report = utterance.ticket.report_mut();
                 report.audio += chunk.duration();
                 if report.audio > budget {
-                    return Err(Stop::because(
-                        Outcome::TimedOut,
+                    return Err(Stop::Failing(
+                        FailureClass::Budget,
                         format!(
                             "the engine spoke for more than {} s, its text is shorter",
                             budget.as_secs()
@@ -299,12 +300,12 @@ impl Speaker<'_> {
         if let Some(limit) = self.settings.confinement.limit_within()
             && memory::resident_bytes() > limit
         {
-            return Err(broken(&EngineError::TooMuchMemory { limit_mb: limit >> 20 }));
+            return Err(Stop::of(&EngineError::TooMuchMemory { limit_mb: limit >> 20 }));
         }
         if stopwatch.add(time) {
             let secs = self.settings.piece_deadline.as_secs_f64();
-            return Err(Stop::because(
-                Outcome::TimedOut,
+            return Err(Stop::Failing(
+                FailureClass::Deadline,
                 format!(
                     "a piece took more than {secs} s of engine time (limits.piece_deadline_secs)"
                 ),
@@ -374,7 +375,6 @@ impl Speaker<'_> {
             return stop;
         }
         match error {
-            _ if error.is_breakdown() => broken(&error),
             EngineError::UnknownVoice { .. }
             | EngineError::BadVoice { .. }
             | EngineError::CannotClone { .. }
@@ -382,7 +382,7 @@ impl Speaker<'_> {
             {
                 Stop::NoVoice(error)
             }
-            _ => Stop::because(Outcome::Failed, error.to_string()),
+            _ => Stop::of(&error),
         }
     }
 }

@@ -1,14 +1,17 @@
 //! Why a speech ends before its text does.
 
+use super::failures::class_of;
 use crate::engine::EngineError;
 use crate::pcm::PcmChunk;
-use crate::speech::Outcome;
+use crate::speech::{FailureClass, Outcome};
 
 /// Why no further chunk is pulled.
 pub(super) enum Stop {
     With(Outcome, Option<String>),
-    /// The engine broke down, and is not to be used again.
-    Broken(Outcome, String),
+    /// It failed, or took too long.
+    Failing(FailureClass, String),
+    /// The same, and the engine broke down with it: it is not to be used again.
+    Broken(FailureClass, String),
     /// The voice cannot be had, and nothing was heard yet.
     NoVoice(EngineError),
     Suspend,
@@ -18,12 +21,12 @@ impl Stop {
     pub(super) fn because(outcome: Outcome, reason: impl Into<String>) -> Self {
         Self::With(outcome, Some(reason.into()))
     }
-}
 
-/// What a breakdown of the engine makes of its utterance.
-pub(super) fn broken(error: &EngineError) -> Stop {
-    let is_late = matches!(error, EngineError::Hung { .. });
-    Stop::Broken(if is_late { Outcome::TimedOut } else { Outcome::Failed }, error.to_string())
+    /// What an engine's error makes of its utterance.
+    pub(super) fn of(error: &EngineError) -> Self {
+        let (class, why) = (class_of(error), error.to_string());
+        if error.is_breakdown() { Self::Broken(class, why) } else { Self::Failing(class, why) }
+    }
 }
 
 /// Whether a chunk can be played: an engine gone wrong makes numbers that are none, which would be noise on the card.
@@ -35,5 +38,5 @@ pub(super) fn check_sound(chunk: &PcmChunk) -> Result<(), Stop> {
     } else {
         return Ok(());
     };
-    Err(broken(&EngineError::Nonsense { what: what.to_owned() }))
+    Err(Stop::of(&EngineError::Nonsense { what: what.to_owned() }))
 }

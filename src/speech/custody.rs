@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use parking_lot::Mutex;
 
-use super::{Delivery, Outcome, Report, Ticket};
+use super::{Delivery, FailureClass, Outcome, Report, Ticket};
 
 /// What the engine works on. A clone is the same place.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +36,7 @@ impl Custody {
     /// Ends what the engine works on, in the place of its ticket, which says nothing any more. Returns what it was.
     pub fn end(&self, outcome: Outcome, reason: String, now: SystemTime) -> Option<Report> {
         let Claim { mut report, delivery } = self.claim.lock().take()?;
+        report.failure = Some(FailureClass::Hang);
         (report.outcome, report.reason, report.ended_at) = (outcome, Some(reason), Some(now));
         delivery.deliver(&report).then_some(report)
     }

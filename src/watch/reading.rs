@@ -8,6 +8,7 @@ use super::{FileKey, Origin, Settled, Watch};
 use crate::clock;
 use crate::queue::Order;
 use crate::speech::{Lane, Outcome, Report, Utterance};
+use crate::telemetry;
 
 /// Lines read before others have their turn.
 const LINES_PER_TURN: usize = 256;
@@ -35,7 +36,10 @@ impl Watch {
         }
         let n_undecided = self.roster.files().filter(|file| file.is_undecided()).count();
         let n_unread = self.backlogs.iter().map(Backlog::n_files).sum::<usize>() + n_undecided;
-        self.board.modify(|status| status.watch.n_unread_files = n_unread);
+        let n_read = self.n_lines_read;
+        self.board.modify(|status| {
+            (status.watch.n_unread_files, status.watch.n_lines_read) = (n_unread, n_read);
+        });
     }
 
     fn next_utterance(&mut self, backlog_idx: usize, now: Instant) -> Option<Utterance> {
@@ -91,12 +95,14 @@ impl Watch {
 
     /// Makes an utterance of a line, whose outcome comes back to this thread; `None` once nothing more is to be said.
     pub(super) fn utterance(
-        &self,
+        &mut self,
         order: Order,
         origin: Origin,
         now: Instant,
     ) -> Option<Utterance> {
         let (intake, to_outcomes) = (self.intake.as_ref()?, self.to_outcomes.clone()?);
+        self.n_lines_read += 1;
+        telemetry::line_read();
         let deliver = Box::new(move |report: Report| {
             // The thread outlives its tickets; were it gone, nobody would be left to tell.
             let _thread_is_gone = to_outcomes.send(Settled { origin, report });

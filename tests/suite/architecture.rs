@@ -12,7 +12,7 @@ const MAX_LINES: usize = 400;
 const UNSAFE: [&str; 3] = ["daemon/heap.rs", "engine/builtin/ffi.rs", "nn/kernels.rs"];
 
 /// The only files that may name a crate.
-const CRATES: [(&str, &[&str]); 16] = [
+const CRATES: [(&str, &[&str]); 18] = [
     ("rodio", &["playback/device.rs"]),
     ("cpal", &["playback/device.rs"]),
     // The daemon has a file of that name.
@@ -30,6 +30,8 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("sha1", &["commands/model/checksum.rs"]),
     ("sha2", &["commands/model/checksum.rs", "voice/desk.rs"]),
     ("indicatif", &["commands/model/progress.rs", "commands/synth.rs", "commands/voice/show.rs"]),
+    ("metrics", &["telemetry.rs"]),
+    ("metrics_exporter_prometheus", &["telemetry.rs"]),
     ("anyhow", &["main", "daemon", "client", "commands"]),
 ];
 

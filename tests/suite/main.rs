@@ -24,6 +24,8 @@ mod isolation;
 #[cfg(feature = "pocket")]
 mod models;
 mod mutated;
+#[cfg(feature = "builtin")]
+mod observability;
 mod policies;
 mod positions;
 mod reading;

@@ -110,6 +110,31 @@ fn damaged(bytes: &[u8], damages: &[Damage]) -> Vec<u8> {
     bytes
 }
 
+/// The whole configuration, every key at its default, and a watch.
+fn every_key() -> String {
+    let is_setting = |line: &str| {
+        let key = line.split(" = ").next().unwrap_or_default();
+        line.contains(" = ") && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    };
+    let mut text = String::new();
+    for line in include_str!("../../config/speakerd.toml").lines() {
+        let bare = line.strip_prefix("# ").unwrap_or(line);
+        if bare.starts_with('[') || is_setting(bare) {
+            text.extend([bare, "\n"]);
+        }
+    }
+    text
+}
+
+#[test]
+fn what_is_damaged_was_right_before() {
+    toml::from_str::<RawConfig>(&every_key()).unwrap();
+    for request in REQUESTS {
+        serde_json::from_str::<Request>(request).unwrap();
+    }
+    Dictionary::parse(DICTIONARY).unwrap();
+}
+
 const REQUESTS: [&str; 12] = [
     "\"status\"",
     "{\"say\":{\"text\":\"Tea is ready.\",\"voice\":\"rms\",\"priority\":\"important\",\"interrupt\":true,\"rate\":1.5}}",
@@ -154,9 +179,7 @@ proptest! {
 
     #[test]
     fn a_configuration_is_right_or_names_what_is_wrong(damages in damages()) {
-        let commented = include_str!("../../config/speakerd.toml");
-        let keys = commented.lines().filter_map(|line| line.strip_prefix("# ").or(Some(line)));
-        let text: String = keys.filter(|line| line.contains('=') || line.starts_with('[')).map(|line| format!("{line}\n")).collect();
+        let text = every_key();
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("speakerd.toml");
         std::fs::write(&file, damaged(text.as_bytes(), &damages)).unwrap();

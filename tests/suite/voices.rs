@@ -445,22 +445,20 @@ fn a_voice_that_the_configuration_names_is_not_removed_by_mistake() {
 
 /// Loads, speaks and unloads a model again and again, and looks at what is left each time. With a model of full size, which
 /// takes minutes: `SPEAKERD_TEST_MODEL=DIR cargo test --release memory_back -- --nocapture`.
+#[expect(clippy::print_stdout, reason = "the figures are of interest")]
 #[test]
 fn a_model_gives_its_memory_back_each_time_it_is_unloaded() {
     const N_CYCLES: usize = 20;
     for isolation in ["thread", "process"] {
         let home = Home::new(&format!("{SILENT}[engine]\nisolation = \"{isolation}\"\n"));
-        let text = match std::env::var_os("SPEAKERD_TEST_MODEL") {
-            Some(model) => {
-                let models = home.path("data/speakerd/models");
-                std::fs::create_dir_all(&models).unwrap();
-                std::os::unix::fs::symlink(model, models.join("english")).unwrap();
-                "A sentence of ordinary length, which takes a model some seconds to speak."
-            }
-            None => {
-                install(&home, "english");
-                "ab cd"
-            }
+        let text = if let Some(model) = std::env::var_os("SPEAKERD_TEST_MODEL") {
+            let models = home.path("data/speakerd/models");
+            std::fs::create_dir_all(&models).unwrap();
+            std::os::unix::fs::symlink(model, models.join("english")).unwrap();
+            "A sentence of ordinary length, which takes a model some seconds to speak."
+        } else {
+            install(&home, "english");
+            "ab cd"
         };
         // A thread's first speech takes what it never gives back: stacks, and the code that is read in.
         let _daemon = home.start();
@@ -479,7 +477,7 @@ fn a_model_gives_its_memory_back_each_time_it_is_unloaded() {
             assert!(gone, "the process is still there");
             left.push(Left::of(&home));
         }
-        eprintln!("{isolation}: {left:?}");
+        println!("{isolation}: {left:?}");
         let (first, later) = left.split_first().unwrap();
         for left in later {
             assert!(

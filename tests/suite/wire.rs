@@ -8,7 +8,8 @@ use speakerd::control::protocol::{
 };
 use speakerd::history::Entry;
 use speakerd::queue::Waiting;
-use speakerd::speech::{Lane, Outcome};
+use speakerd::speech::{FailureClass, Lane, Outcome};
+use speakerd::status::Status;
 
 #[test]
 fn requests_are_written_like_this() {
@@ -77,6 +78,37 @@ fn what_need_not_be_given_need_not_be_written() {
     }
 }
 
+/// What a program reads of the status to draw curves and to warn.
+#[test]
+fn the_figures_of_the_status_are_written_like_this() {
+    let mut status = Status::default();
+    (status.daemon.resident_bytes, status.daemon.children_bytes) = (1, 2);
+    (status.daemon.n_clients, status.watch.n_lines_read) = (3, 4);
+    status.queue.oldest_age_secs = 0.5;
+    (status.queue.first_audio_secs, status.queue.real_time_factor) = (Some(0.25), None);
+    status.queue.outcomes.n_timed_out = 6;
+    status.alerts = vec!["3 MB free".to_owned()];
+    let wire = serde_json::to_value(&status).unwrap();
+    for (place, value) in [
+        ("/daemon/resident_bytes", json!(1)),
+        ("/daemon/children_bytes", json!(2)),
+        ("/daemon/n_clients", json!(3)),
+        ("/watch/n_lines_read", json!(4)),
+        ("/queue/oldest_age_secs", json!(0.5)),
+        ("/queue/first_audio_secs", json!(0.25)),
+        ("/queue/real_time_factor", json!(null)),
+        (
+            "/queue/outcomes",
+            json!({"n_spoken": 0, "n_skipped": 0, "n_cleared": 0, "n_expired": 0, "n_dropped": 0, "n_folded": 0,
+                "n_timed_out": 6, "n_failed": 0, "n_abandoned": 0}),
+        ),
+        ("/alerts", json!(["3 MB free"])),
+    ] {
+        assert_eq!(wire.pointer(place), Some(&value), "{place}");
+    }
+    assert_eq!(serde_json::from_value::<Status>(wire).unwrap(), status);
+}
+
 #[test]
 fn answers_are_written_like_this() {
     let waiting = Waiting {
@@ -97,6 +129,7 @@ fn answers_are_written_like_this() {
         engine: Some("builtin".to_owned()),
         outcome: Outcome::TimedOut,
         reason: None,
+        failure: Some(FailureClass::Hang),
         queued_at: "2026-01-01T00:00:00.000000Z".to_owned(),
         started_at: None,
         ended_at: None,
@@ -119,7 +152,7 @@ fn answers_are_written_like_this() {
         (
             Ok(Response::Entry(Box::new(entry))),
             json!({"Ok": {"entry": {"seq": 1, "id": 7, "source": "/a.log", "text": "Tea.", "spoken_text": "Tea.",
-                "voice": "slt", "spoken_voice": "rms", "engine": "builtin", "outcome": "timed-out", "reason": null,
+                "voice": "slt", "spoken_voice": "rms", "engine": "builtin", "outcome": "timed-out", "reason": null, "failure": "hang",
                 "queued_at": "2026-01-01T00:00:00.000000Z", "started_at": null, "ended_at": null,
                 "first_audio_ms": 1.5, "audio_secs": 0.5}}}),
         ),

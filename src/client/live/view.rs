@@ -8,6 +8,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Gauge, List, ListItem, Paragraph, Row, Sparkline, Table};
 
+use crate::client::show;
 use crate::history::Entry;
 use crate::queue::Waiting;
 use crate::speech::Outcome;
@@ -27,6 +28,12 @@ pub(super) struct View {
     memory: VecDeque<u64>,
     /// From queued to first sample in ms, of each line that was heard.
     latencies: VecDeque<u64>,
+    /// Computing time for a second of audio in thousandths, of each line that was heard.
+    factors: VecDeque<u64>,
+    /// How many are open, once a second.
+    open: VecDeque<u64>,
+    /// Lines that were spoken when a factor was noted last.
+    n_spoken: u64,
     /// The last line that was over.
     last: Option<Entry>,
     /// Why nothing is known, or a key was not obeyed.
@@ -42,6 +49,18 @@ impl View {
         if self.status.is_none() {
             self.problem = None;
         }
+        let n_spoken = status.queue.outcomes.n_spoken;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "thousandths, never negative"
+        )]
+        if let Some(factor) = status.queue.real_time_factor
+            && n_spoken != self.n_spoken
+        {
+            push(&mut self.factors, (factor.max(0.0) * 1e3) as u64);
+        }
+        self.n_spoken = n_spoken;
         (self.status, self.queue) = (Some(status), queue);
     }
 
@@ -55,8 +74,10 @@ impl View {
         self.problem = problem;
     }
 
-    pub(super) fn note_memory(&mut self, n_bytes: u64) {
-        push(&mut self.memory, n_bytes / 1_024);
+    pub(super) fn note_pace(&mut self, status: &Status) {
+        let daemon = &status.daemon;
+        push(&mut self.memory, (daemon.resident_bytes + daemon.children_bytes) / 1_024);
+        push(&mut self.open, status.queue.n_open as u64);
     }
 
     pub(super) fn note_entries(&mut self, entries: impl Iterator<Item = Entry>) {
@@ -83,11 +104,15 @@ fn push(points: &mut VecDeque<u64>, point: u64) {
 
 /// Draws it.
 pub(super) fn draw(view: &View, frame: &mut Frame<'_>) {
-    let [head, sound, lists, curves, keys] = Layout::vertical([
+    let alerts = view.status.as_ref().map_or(&[][..], |status| &status.alerts);
+    let n_alerts = u16::try_from(alerts.len()).unwrap_or(u16::MAX);
+    let [head, red, sound, lists, done, curves, keys] = Layout::vertical([
         Constraint::Length(2),
+        Constraint::Length(n_alerts),
         Constraint::Length(4),
         Constraint::Min(4),
-        Constraint::Length(5),
+        Constraint::Length(1),
+        Constraint::Length(8),
         Constraint::Length(1),
     ])
     .areas(frame.area());
@@ -101,18 +126,16 @@ pub(super) fn draw(view: &View, frame: &mut Frame<'_>) {
         return;
     };
     draw_head(status, frame, head);
+    let alerts = alerts.iter().map(|alert| Line::styled(alert.as_str(), Color::Red));
+    frame.render_widget(Paragraph::new(alerts.collect::<Vec<_>>()), red);
     draw_sound(view, status, frame, sound);
     let [files, queue] =
         Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(lists);
     draw_files(status, frame, files);
     draw_queue(view, status, frame, queue);
-    let [memory, latency] =
-        Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(curves);
-    let n_mib = view.memory.back().map_or(0, |kib| kib / 1_024);
-    draw_curve(&view.memory, &format!("memory {n_mib} MiB"), Color::Cyan, frame, memory);
-    let last_ms = view.latencies.back().map_or("-".to_owned(), u64::to_string);
-    let title = format!("queued to first sample {last_ms} ms");
-    draw_curve(&view.latencies, &title, Color::Yellow, frame, latency);
+    let counts = Paragraph::new(format!(" {}", show::counts(status)));
+    frame.render_widget(counts.style(Style::new().add_modifier(Modifier::DIM)), done);
+    draw_curves(view, status, frame, curves);
     let line = view.problem.as_ref().map_or(Line::from(KEYS), |problem| {
         Line::styled(format!(" {problem}"), Style::new().fg(Color::Red))
     });
@@ -211,6 +234,22 @@ fn draw_queue(view: &View, status: &Status, frame: &mut Frame<'_>, area: Rect) {
     frame.render_widget(List::new(items).block(Block::bordered().title(title)), area);
 }
 
+fn draw_curves(view: &View, status: &Status, frame: &mut Frame<'_>, area: Rect) {
+    let halves = [Constraint::Percentage(50), Constraint::Percentage(50)];
+    let rows: [Rect; 2] = Layout::vertical(halves).areas(area);
+    let [[memory, open], [latency, factor]] = rows.map(|row| Layout::horizontal(halves).areas(row));
+    let n_mib = view.memory.back().map_or(0, |kib| kib / 1_024);
+    draw_curve(&view.memory, &format!("memory {n_mib} MiB"), Color::Cyan, frame, memory);
+    let queue = &status.queue;
+    let title = format!("open {}, oldest waits {:.1} s", queue.n_open, queue.oldest_age_secs);
+    draw_curve(&view.open, &title, Color::Magenta, frame, open);
+    let last_ms = view.latencies.back().map_or("-".to_owned(), u64::to_string);
+    let title = format!("queued to first sample {last_ms} ms");
+    draw_curve(&view.latencies, &title, Color::Yellow, frame, latency);
+    let last = queue.real_time_factor.map_or("-".to_owned(), |factor| format!("{factor:.3}"));
+    draw_curve(&view.factors, &format!("real-time factor {last}"), Color::Green, frame, factor);
+}
+
 fn draw_curve(
     points: &VecDeque<u64>,
     title: &str,
@@ -265,14 +304,19 @@ mod tests {
             text: "the next line".to_owned(),
         };
         let mut view = View::default();
+        (status.daemon.resident_bytes, status.daemon.children_bytes) = (20 << 20, 10 << 20);
+        (status.queue.n_open, status.queue.oldest_age_secs) = (2, 7.25);
+        (status.queue.outcomes.n_spoken, status.queue.real_time_factor) = (3, Some(0.125));
+        (status.watch.n_lines_read, status.queue.outcomes.n_skipped) = (9, 4);
+        status.alerts = vec!["812 MB of memory".to_owned(), "3 MB free".to_owned()];
+        view.note_pace(&status);
         view.update(status, vec![waiting]);
-        view.note_memory(30 << 20);
         view
     }
 
     #[test]
     fn everything_that_matters_is_on_the_screen() {
-        let screen = screen(&known(), 100, 24);
+        let screen = screen(&known(), 80, 24);
         for part in [
             "speakerd 1.2.3",
             "paused",
@@ -282,7 +326,12 @@ mod tests {
             "1 wait",
             "the next line",
             "memory 30 MiB",
+            "open 2, oldest waits 7.2 s",
             "queued to first sample",
+            "real-time factor 0.125",
+            "read 9, spoken 3, failed 0, skipped 4",
+            "812 MB of memory",
+            "3 MB free",
             "s skip",
             "█",
         ] {
@@ -303,9 +352,21 @@ mod tests {
         let mut view = known();
         view.lose("no speakerd is running".to_owned());
         assert!(screen(&view, 60, 12).contains("no speakerd is running"));
-        for n in 0..10_000 {
-            view.note_memory(n);
+        for _ in 0..10_000 {
+            view.note_pace(&Status::default());
         }
         assert_eq!(view.memory.len(), MAX_POINTS);
+    }
+
+    #[test]
+    fn a_factor_is_noted_once_for_each_line_and_equal_ones_as_well() {
+        let mut view = View::default();
+        for (n_spoken, factor) in [(1, 0.5), (1, 0.5), (2, 0.5), (3, 0.25)] {
+            let mut status = Status::default();
+            (status.queue.outcomes.n_spoken, status.queue.real_time_factor) =
+                (n_spoken, Some(factor));
+            view.update(status, Vec::new());
+        }
+        assert_eq!(view.factors, [500, 500, 250]);
     }
 }

@@ -67,6 +67,14 @@ pub(super) fn daemon(paths: &Paths, findings: &mut Vec<Finding>) -> Option<Statu
     }
 }
 
+/// What the daemon has too much or too little of.
+pub(super) fn alerts(status: Option<&Status>, findings: &mut Vec<Finding>) {
+    for alert in status.into_iter().flat_map(|status| &status.alerts) {
+        let way_out = "where this is as it should be, change the limit in [alerts]";
+        findings.push(Finding::warning("alert", alert, way_out));
+    }
+}
+
 /// Whether the daemon can write what it must.
 pub(super) fn places(paths: &Paths, findings: &mut Vec<Finding>) {
     for (what, place) in [("socket", &paths.runtime_dir), ("bookmarks", &paths.state_dir)] {

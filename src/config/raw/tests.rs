@@ -50,6 +50,9 @@ fn a_wrong_key_or_value_is_refused_with_its_key() {
         ("[models]\nhub = \"http://127.0.0.1.example.com\"\n", "models.hub", "is not encrypted"),
         ("[models]\nhub = \"https://ann:secret@example.com\"\n", "models.hub", "is no address"),
         ("[models]\nhub = \"ftp://example.com\"\n", "models.hub", "is no https:// address"),
+        ("[metrics]\ntextfile = \"/var/metrics.txt\"\n", "metrics.textfile", "ends in .prom"),
+        ("[metrics]\ntextfile_secs = 0.0\n", "metrics.textfile_secs", "0 is not between"),
+        ("[alerts]\nmemory_mb = -1.0\n", "alerts.memory_mb", "-1 is not between 0 and"),
         ("[radio]\n", "radio", "unknown field"),
     ] {
         let error = check(text, &[]).unwrap_err();

@@ -33,7 +33,7 @@ impl Home {
     }
 
     /// Sets a variable for every program that is started here.
-    #[cfg(all(feature = "card", feature = "builtin"))]
+    #[cfg(feature = "builtin")]
     pub(crate) fn set(&mut self, name: &'static str, value: String) {
         self.environment.push((name, value));
     }
