@@ -32,12 +32,13 @@ mod reading;
 mod reload;
 mod restart;
 mod service;
+#[cfg(feature = "builtin")]
+mod soak;
 mod sound;
 mod support;
 #[cfg(feature = "pocket")]
 mod synth;
 mod tail_model;
-mod torture;
 #[cfg(all(feature = "pocket", feature = "builtin"))]
 mod voices;
 mod wire;

@@ -10,14 +10,14 @@ const CONFIG: &str =
     "[audio]\noutput = \"null\"\nnull_speed = 0.0\n[[watch]]\npath = \"$HOME/a.txt\"\n";
 
 /// A small file system of its own for the state, and what is done to it before the daemon starts.
-fn on_a_small_disk(then: &str) -> String {
+pub(crate) fn on_a_small_disk(then: &str) -> String {
     format!(
         "mkdir -p state/speakerd && mount -t tmpfs -o size=64k,mode=700 none state/speakerd && {then}"
     )
 }
 
 /// Runs a command where the daemon sees its files.
-fn inside(daemon: &Daemon, command: &str) {
+pub(crate) fn inside(daemon: &Daemon, command: &str) {
     let pid = daemon.child.id().to_string();
     let status = Command::new("nsenter")
         .args(["--target", &pid, "--user", "--mount", "--wd", "--preserve-credentials"])

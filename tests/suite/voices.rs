@@ -23,7 +23,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 /// Installs a tiny model under a name, with the predefined voice `alba`; returns its directory.
-fn install(home: &Home, name: &str) -> PathBuf {
+pub(crate) fn install(home: &Home, name: &str) -> PathBuf {
     let model = home.path("data/speakerd/models").join(name);
     std::fs::create_dir_all(model.join("voices")).unwrap();
     let from = fixture("english_tiny");
@@ -55,7 +55,7 @@ fn rewrite(model: &Path, change: impl Fn(&str, &mut Vec<u8>)) {
 }
 
 /// A recording that sounds a little like speech: a low tone that comes and goes four times a second.
-fn recording(home: &Home, name: &str, secs: u32) -> String {
+pub(crate) fn recording(home: &Home, name: &str, secs: u32) -> String {
     let path = home.path(name);
     let spec = hound::WavSpec {
         channels: 2,

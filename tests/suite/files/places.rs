@@ -70,22 +70,6 @@ fn what_appears_later_is_read_from_its_beginning() {
 }
 
 #[test]
-fn a_directory_that_is_made_again_is_watched_again() {
-    let rig = Rig::start_with("[[watch]]\npath = \"$HOME/logs/a.log\"\n", "tone", 40.0);
-    for n in 1..4 {
-        fs::create_dir_all(rig.path("logs")).unwrap();
-        write(&rig, "logs/a.log", format!("made {n}\n"));
-        rig.wait_until("the first line", |status| status.queue.n_spoken == 2 * n - 1);
-        rig.append("logs/a.log", &format!("more {n}\n"));
-        rig.wait_until("the second line", |status| status.queue.n_spoken == 2 * n);
-        fs::remove_dir_all(rig.path("logs")).unwrap();
-    }
-    let expected: Vec<_> =
-        (1..4).flat_map(|n| [format!("made {n}"), format!("more {n}")]).collect();
-    assert_eq!(texts(&rig), expected);
-}
-
-#[test]
 fn what_cannot_be_watched_is_refused_by_name_and_the_others_go_on() {
     let rig = Rig::start_with("", "tone", 40.0);
     fs::create_dir(rig.path("directory")).unwrap();

@@ -1,9 +1,4 @@
-//! The life of files under a real daemon that is stopped and killed: every line is spoken once, in order.
-//!
-//! The long form, 10,000 lines over 100 rotations and 20 kills, takes some ten minutes:
-//! `SPEAKERD_TORTURE=long cargo test --release torture -- --nocapture`; `SPEAKERD_TORTURE_SEED=N` for another life.
-
-#![expect(clippy::print_stderr, reason = "what was done is of interest")]
+//! The life of files under a daemon that is stopped and killed: every line is spoken once, in order.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,6 +9,9 @@ use std::thread::JoinHandle;
 
 use rustix::process::Signal;
 
+use super::plan::{Dice, Progress, plan};
+use super::report::{Bound, Section};
+use super::sampler::Sampler;
 use crate::support::program::{Daemon, Home, append, lines};
 
 /// How much is done.
@@ -29,19 +27,6 @@ const LONG: Plan = Plan { lines: 10_000, rotations: 100, kills: 20, restarts: 10
 
 /// After a kill the reports of this many lines may have died with the daemon, though they were heard.
 const UNREPORTED: usize = 3;
-
-/// Numbers that look random, and are the same for the same seed (splitmix64, Steele et al. 2014).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % n as u64).unwrap()
-    }
-}
 
 /// A watched file, and how many lines were written to it.
 struct File {
@@ -88,6 +73,7 @@ struct Life<'a> {
     home: &'a Home,
     daemon: Option<(Daemon, Child, JoinHandle<()>)>,
     said: Arc<Mutex<Vec<Vec<String>>>>,
+    sampler: Option<Sampler>,
     /// For each life, whether it was ended by a kill.
     killed: Vec<bool>,
 }
@@ -95,6 +81,7 @@ struct Life<'a> {
 impl Life<'_> {
     fn begin(&mut self) {
         let daemon = self.home.start();
+        self.sampler.get_or_insert_with(|| Sampler::of(&daemon)).look_at(&daemon);
         let mut follower = self.home.command(&["history", "--follow", "--json"]);
         let mut follower = follower.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let (entries, said) = (lines(&mut follower), Arc::clone(&self.said));
@@ -183,13 +170,11 @@ fn rotate(file: &mut File, dice: &mut Dice, life: &Life<'_>) {
     }
 }
 
-#[cfg(feature = "builtin")]
 #[test]
 fn every_line_is_spoken_once_and_in_order_whatever_happens() {
-    let plan =
-        if std::env::var("SPEAKERD_TORTURE").is_ok_and(|it| it == "long") { LONG } else { SHORT };
-    let seed = std::env::var("SPEAKERD_TORTURE_SEED").ok().and_then(|seed| seed.parse().ok());
-    let mut dice = Dice(seed.unwrap_or(7));
+    let (plan, mut dice) = (plan(SHORT, LONG), Dice::new());
+    let mut section = Section::new("01-rotations", "Rotations and kills");
+    let mut progress = Progress::of("rotations");
     let names = ["alpha", "bravo", "carbon"];
     let watches = names.map(|name| format!("[[watch]]\npath = \"$HOME/{name}.log\"\n")).concat();
     let home = Home::new(&format!(
@@ -200,7 +185,8 @@ fn every_line_is_spoken_once_and_in_order_whatever_happens() {
         fs::write(&path, "").unwrap();
         File { path, name, n_written: 0, half: None }
     });
-    let mut life = Life { home: &home, daemon: None, said: Arc::default(), killed: Vec::new() };
+    let (said, killed) = (Arc::default(), Vec::new());
+    let mut life = Life { home: &home, daemon: None, said, sampler: None, killed };
     life.begin();
     // A file of which nothing was heard has nothing by which it could be known again.
     files.iter_mut().for_each(File::append_line);
@@ -212,6 +198,7 @@ fn every_line_is_spoken_once_and_in_order_whatever_happens() {
         if n_written >= plan.lines && n_rotations >= plan.rotations {
             break;
         }
+        progress.tell(n_written, plan.lines, "lines");
         let file = &mut files[dice.below(3)];
         if n_rotations * plan.lines < n_written * plan.rotations {
             rotate(file, &mut dice, &life);
@@ -248,12 +235,28 @@ fn every_line_is_spoken_once_and_in_order_whatever_happens() {
         n_unreported += unreported;
     }
     let n_lines: usize = files.iter().map(|file| file.n_written).sum();
-    eprintln!(
-        "{n_lines} lines, {n_rotations} rotations, {n_kills} kills, {} restarts: {n_doubled} doubled, {n_unreported} unreported",
-        n_stops - n_kills
+    let n_restarts = n_stops - n_kills;
+    section.done(format!(
+        "{n_lines} lines were appended to three files, alone, in bursts and in halves; the files were rotated {n_rotations} \
+         times by renaming, by copying and truncating and by deleting, and rewritten in place and by renaming in between."
+    ));
+    section.done(format!(
+        "The daemon was killed {n_kills} times and stopped {n_restarts} times, at random moments; files were appended to \
+         and rotated while it was down."
+    ));
+    section.done(
+        "Of a line whose report died with a killed daemon it is not known here that it was heard; it is a failure where \
+         no kill explains it.",
     );
-    assert!(n_doubled <= n_kills, "{n_doubled} doubled with {n_kills} kills");
-    assert!(n_unreported <= UNREPORTED * n_kills, "{n_unreported} lost with {n_kills} kills");
+    section.count("lines written", n_lines, Bound::AtLeast(plan.lines as f64));
+    section.count("rotations", n_rotations, Bound::AtLeast(plan.rotations as f64));
+    section.count("kills", n_kills, Bound::Exactly(plan.kills as f64));
+    section.count("lines lost, doubled or out of order without a kill", 0, Bound::Exactly(0.0));
+    section.count("lines doubled by a kill", n_doubled, Bound::AtMost(n_kills as f64));
+    let allowed = (UNREPORTED * n_kills) as f64;
+    section.count("lines whose report died with the daemon", n_unreported, Bound::AtMost(allowed));
+    section.taken(&life.sampler.take().unwrap().end());
+    section.end();
 }
 
 /// Checks one file's lines over all lives. Returns how many came twice, and how many were never reported, each of which

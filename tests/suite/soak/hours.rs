@@ -1,0 +1,213 @@
+//! Hours of speech at twenty times its speed, with somebody who asks for something all the while.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::process::Signal;
+use speakerd::config::raw::RawWatch;
+use speakerd::control::protocol::{HistoryRequest, Request, Say, WatchRequest};
+use speakerd::history::Entry;
+
+use super::heard::{Heard, number_of};
+use super::plan::{Progress, plan};
+use super::report::{Bound, Section};
+use super::sampler::{Quiet, Sampler, median};
+use super::{ask, connect, settle, slowest_ms};
+use crate::support::program::Home;
+
+/// How much faster than speech the card is.
+const SPEED: f64 = 20.0;
+
+/// The silence between two utterances, as configured.
+const GAP_SECS: f64 = 0.15;
+
+/// Lines that always wait, so that the daemon always speaks: half a minute of audio, one and a half seconds of time.
+const N_WAITING: usize = 8;
+
+/// By how much the audio may be behind the clock at the end, in percent of the time: what the pauses of a busy machine
+/// cost. The card makes up for those below 50 ms.
+const DRIFT_PERCENT: [f64; 2] = [25.0, 3.0];
+
+/// By how much the time from an append to the sound may grow: less than a line's.
+const LAG_SECS: f64 = 0.5;
+
+const NAMES: [&str; 2] = ["alpha", "bravo"];
+
+/// What somebody did meanwhile.
+struct Traffic {
+    n_requests: usize,
+    n_said: usize,
+    times: Vec<Duration>,
+}
+
+#[test]
+fn hours_of_speech_take_no_more_memory_and_do_not_drift() {
+    let audio_secs = plan(80.0, 7_200.0);
+    let mut section = Section::new("02-hours", "Hours of speech");
+    let mut progress = Progress::of("hours");
+    let watches = NAMES.map(|name| format!("[[watch]]\npath = \"$HOME/{name}.log\"\n")).concat();
+    // A short history is full soon, and then it is memory that does not grow.
+    let home = Home::new(&format!(
+        "[audio]\noutput = \"null\"\nnull_speed = {SPEED}\nrelease_secs = 0\ngap_ms = {}\n[queue]\nhistory = 50\n{watches}",
+        GAP_SECS * 1e3
+    ));
+    NAMES.iter().for_each(|name| home.append(&format!("{name}.log"), ""));
+    let mut daemon = home.start();
+    let heard = Heard::default();
+    let follower = heard.follow(&home);
+    ask(&home, &Request::Say(Say { text: "warm".to_owned(), wait: true, ..Say::default() }));
+    heard.wait_for(1);
+    let quiet = Quiet::of(&daemon);
+    let sampler = Sampler::of(&daemon);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (mut n_written, mut appended_at) = (0, HashMap::new());
+    let traffic = std::thread::scope(|scope| {
+        let traffic = scope.spawn(|| disturb(&home, &is_over));
+        loop {
+            let (n_heard, n_spoken, position) = heard.with(|entries| {
+                let lines = entries.iter().filter(|entry| entry.source != "control");
+                let secs = entries.iter().map(|entry| entry.audio_secs + GAP_SECS);
+                (entries.len(), lines.count(), secs.sum::<f64>())
+            });
+            progress.tell(position as usize, audio_secs as usize, "seconds of audio");
+            if position >= audio_secs {
+                break;
+            }
+            while n_written < n_spoken + N_WAITING {
+                let (name, n) = (NAMES[n_written % 2], n_written / 2 + 1);
+                appended_at.insert((name, n), SystemTime::now());
+                home.append(
+                    &format!("{name}.log"),
+                    &format!(
+                        "{name} {n}. The backup of this machine finished with three new warnings.\n"
+                    ),
+                );
+                n_written += 1;
+            }
+            heard.wait_for(n_heard + 1);
+        }
+        is_over.store(true, Ordering::Relaxed);
+        traffic.join().unwrap()
+    });
+    let samples = sampler.end();
+    settle(&home);
+    section.quiet(quiet, |before| before.again(&daemon));
+    assert!(daemon.end_with(Signal::TERM).success());
+    follower.end();
+    let entries = &heard.entries()[1..];
+    section.done(format!(
+        "{:.2} hours of audio were spoken at {SPEED} times the speed of speech, by the built-in voice, through the whole \
+         pipeline, to a card that has nothing but a clock; {N_WAITING} lines of two files always waited.",
+        entries.iter().map(|entry| entry.audio_secs + GAP_SECS).sum::<f64>() / 3_600.0
+    ));
+    section.done(format!(
+        "Meanwhile {} requests came: status, queue, history, volume, mute, reload, watched files that came and went, \
+         followers that hung up, and {} texts to be said between the lines.",
+        traffic.n_requests, traffic.n_said
+    ));
+    let written = [(NAMES[0], n_written.div_ceil(2)), (NAMES[1], n_written / 2)];
+    heard.judge(&mut section, &written);
+    let n_said = entries.iter().filter(|entry| entry.source == "control").count();
+    section.count("texts said between the lines", n_said, Bound::Exactly(traffic.n_said as f64));
+    section.fact("slowest answer, ms", slowest_ms(&traffic.times), Bound::AtMost(2_000.0));
+    drift(&mut section, entries);
+    lag(&mut section, entries, &appended_at);
+    section.taken_flat(&samples);
+    section.end();
+}
+
+/// The audio's time against the clock's.
+fn drift(section: &mut Section, entries: &[Entry]) {
+    let begun = moment(entries[0].started_at.as_deref());
+    let mut position = 0.0;
+    let mut curve = Vec::new();
+    for entry in entries {
+        position += entry.audio_secs;
+        let elapsed = since(begun, moment(entry.ended_at.as_deref()));
+        curve.push((elapsed, elapsed - position / SPEED));
+        position += GAP_SECS;
+    }
+    let (elapsed, behind) = *curve.last().unwrap();
+    let bound = plan(DRIFT_PERCENT[0], DRIFT_PERCENT[1]);
+    section.fact("time spoken, s", elapsed, Bound::Told);
+    section.fact("audio behind the clock at the end, s", behind, Bound::Told);
+    section.fact("the same, % of the time", 100.0 * behind / elapsed, Bound::AtMost(bound));
+    section.curve("audio behind the clock, s", curve);
+}
+
+/// The time from each line's append to its sound.
+fn lag(section: &mut Section, entries: &[Entry], appended_at: &HashMap<(&str, usize), SystemTime>) {
+    let begun = moment(entries[0].started_at.as_deref());
+    let mut curve = Vec::new();
+    for entry in entries {
+        for name in NAMES {
+            let appended_at =
+                number_of(name, &entry.text).and_then(|n| appended_at.get(&(name, n)));
+            if let Some(appended_at) = appended_at {
+                let started_at = moment(entry.started_at.as_deref());
+                curve.push((since(begun, started_at), since(*appended_at, started_at)));
+            }
+        }
+    }
+    let tenth = (curve.len() / 10).max(1);
+    let of = |points: &[(f64, f64)]| median(points.iter().map(|(_, lag)| *lag).collect());
+    let (early, late) = (of(&curve[tenth..2 * tenth]), of(&curve[curve.len() - tenth..]));
+    section.fact("append to sound, median of the second tenth, s", early, Bound::Told);
+    section.fact(
+        "append to sound, median of the last tenth, s",
+        late,
+        Bound::AtMost(early + LAG_SECS),
+    );
+    section.curve("append to sound, s", curve);
+}
+
+fn moment(time: Option<&str>) -> SystemTime {
+    humantime::parse_rfc3339(time.expect("a spoken line has its times")).unwrap()
+}
+
+/// Seconds; less than none where it was before.
+fn since(from: SystemTime, to: SystemTime) -> f64 {
+    to.duration_since(from)
+        .map_or_else(|error| -error.duration().as_secs_f64(), |it| it.as_secs_f64())
+}
+
+/// Asks for one thing after the other, until all is over.
+fn disturb(home: &Home, is_over: &AtomicBool) -> Traffic {
+    let mut traffic = Traffic { n_requests: 0, n_said: 0, times: Vec::new() };
+    let watched = home.path("other.log");
+    let requests = [
+        Request::Status,
+        Request::Queue,
+        Request::Volume(0.8),
+        Request::Mute,
+        Request::Unmute,
+        Request::Watch(WatchRequest::Add(Box::new(RawWatch::of(watched.clone())))),
+        Request::Watch(WatchRequest::List),
+        Request::Watch(WatchRequest::Remove { path: watched }),
+        Request::Reload,
+        Request::Version,
+    ];
+    while !is_over.load(Ordering::Relaxed) {
+        for request in &requests {
+            let begun = Instant::now();
+            ask(home, request);
+            traffic.times.push(begun.elapsed());
+            std::thread::sleep(Duration::from_millis(20)); // a busy desktop, not an attack
+        }
+        let mut client = connect(home).unwrap();
+        client.send(&Request::History(HistoryRequest { follow: true })).unwrap();
+        client.next_reply().unwrap();
+        let mut subscriber = UnixStream::connect(home.path("run/speakerd/control.sock")).unwrap();
+        subscriber.write_all(b"\"subscribe\"\n").unwrap();
+        BufReader::new(subscriber).read_line(&mut String::new()).unwrap();
+        traffic.n_requests += requests.len() + 3;
+        traffic.n_said += 1;
+        let text = format!("Said {}.", traffic.n_said);
+        ask(home, &Request::Say(Say { text, ..Say::default() }));
+    }
+    traffic
+}
