@@ -255,9 +255,16 @@ fn id_of(path: &Path) -> Option<FileId> {
 }
 
 fn because(error: &notify::Error) -> String {
-    match error.kind {
+    match &error.kind {
         notify::ErrorKind::MaxFilesWatch => {
             "the limit of watched directories is reached; raise fs.inotify.max_user_watches"
+                .to_owned()
+        }
+        // What Linux says where the user has too many watchers; it sounds like another limit.
+        notify::ErrorKind::Io(error)
+            if rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::MFILE) =>
+        {
+            "the limit of programs that watch is reached; raise fs.inotify.max_user_instances"
                 .to_owned()
         }
         _ => format!("the system does not report changes ({error})"),
