@@ -10,10 +10,10 @@ BUILD_PACMAN="gcc pkgconf alsa-lib flite"
 BUILD_BREW="flite"
 
 # Only the tests need these: a private sound server, the other engine, what reads recordings, a file system that tells of
-# no changes, and a service manager.
-TEST_APT="pulseaudio pulseaudio-utils libasound2-plugins espeak-ng sox python3 python3-venv bindfs systemd procps"
-TEST_DNF="pulseaudio pulseaudio-utils alsa-plugins-pulseaudio espeak-ng sox python3 bindfs systemd procps-ng"
-TEST_PACMAN="pulseaudio alsa-plugins espeak-ng sox python"
+# no changes, a service manager, and a clock that can be set.
+TEST_APT="pulseaudio pulseaudio-utils libasound2-plugins espeak-ng sox python3 python3-venv bindfs systemd procps faketime"
+TEST_DNF="pulseaudio pulseaudio-utils alsa-plugins-pulseaudio espeak-ng sox python3 bindfs systemd procps-ng libfaketime"
+TEST_PACMAN="pulseaudio alsa-plugins espeak-ng sox python libfaketime"
 TEST_BREW="pulseaudio espeak-ng sox python"
 
 # give_up MESSAGE: ends the script.
