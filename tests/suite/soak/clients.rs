@@ -63,7 +63,7 @@ fn dropped_connections_garbage_and_slow_readers_disturb_nobody_and_leave_nothing
     let quiet = Quiet::of(&daemon);
     let sampler = Sampler::of(&daemon);
     let is_over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
+    let n_read = std::thread::scope(|scope| {
         let asking = |request: &[u8]| {
             let mut stream = open(&home);
             stream.write_all(request).unwrap();
@@ -73,14 +73,17 @@ fn dropped_connections_garbage_and_slow_readers_disturb_nobody_and_leave_nothing
         let deaf: Vec<_> = (0..N_SLOW).flat_map(|_| [asking(subscribe), asking(follow)]).collect();
         let mut slow: Vec<_> = (0..N_SLOW).map(|_| asking(subscribe)).collect();
         let is_over = &is_over;
-        scope.spawn(move || {
+        let reader = scope.spawn(move || {
+            let mut n_read = 0;
             while !is_over.load(Ordering::Relaxed) {
                 for stream in &mut slow {
-                    stream.read_exact(&mut [0; 16]).unwrap();
+                    // There may be nothing to read now.
+                    stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+                    n_read += stream.read(&mut [0; 64]).unwrap_or(0);
                 }
-                std::thread::sleep(Duration::from_millis(20));
             }
             drop(deaf);
+            n_read
         });
         for round in 0..n_rounds {
             for n in 0..n_dropped {
@@ -92,14 +95,15 @@ fn dropped_connections_garbage_and_slow_readers_disturb_nobody_and_leave_nothing
                     drop(stream.write_all(&garbage)); // it may be turned away
                 }
                 drop(stream);
-                if n % 20 == 0 {
+                if n % 50 == 0 {
                     line(&mut times);
                 }
             }
         }
+        settle(&home);
         is_over.store(true, Ordering::Relaxed);
+        reader.join().unwrap()
     });
-    settle(&home);
     let n_written = line(&mut times);
     heard.wait_for(n_written);
     let samples = sampler.end();
@@ -114,6 +118,7 @@ fn dropped_connections_garbage_and_slow_readers_disturb_nobody_and_leave_nothing
         2 * N_SLOW
     ));
     heard.judge(&mut section, &[("alpha", n_written)]);
+    section.count("bytes that the slow ones read", n_read, Bound::AtLeast(N_SLOW as f64));
     section.count("answers meanwhile", times.len(), Bound::AtLeast(n_rounds as f64));
     section.fact("slowest answer, ms", slowest_ms(&times), Bound::AtMost(SLOW_MS));
     section.taken_flat(&samples);

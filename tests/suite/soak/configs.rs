@@ -48,10 +48,18 @@ fn a_configuration_that_is_broken_and_mended_again_and_again_costs_no_line() {
     for n in 0..n_rounds {
         progress.tell(n, n_rounds, "rounds");
         write(BROKEN[n % BROKEN.len()]);
+        // By itself, or because it is told to look.
+        let is_told = n % 3 != 0;
+        if is_told {
+            assert_eq!(home.fails(&["reload"]).0, 78);
+        }
         seen.push(wait_until(&home, "a word", |status| status.daemon.config_problem.is_some()));
         speak();
         let volume = [0.5, 0.75][n % 2];
         write(&whole.replacen("[audio]", &format!("[audio]\nvolume = {volume}"), 1));
+        if is_told {
+            home.ok(&["reload"]);
+        }
         mended.push(wait_until(&home, "the end of it", |status| {
             status.daemon.config_problem.is_none()
         }));
@@ -65,8 +73,8 @@ fn a_configuration_that_is_broken_and_mended_again_and_again_costs_no_line() {
     assert!(daemon.end_with(Signal::TERM).success());
     follower.end();
     section.done(format!(
-        "The configuration was broken {n_rounds} times, in six ways, and mended with another loudness; the daemon saw both by \
-         itself. A line came in between each time."
+        "The configuration was broken {n_rounds} times, in six ways, and mended with another loudness; the daemon saw it by \
+         itself, or was told to look. A line came in between each time."
     ));
     heard.judge(&mut section, &[("alpha", n_written)]);
     section.count("mended files that were not in force", n_wrong, Bound::Exactly(0.0));

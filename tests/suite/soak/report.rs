@@ -52,7 +52,7 @@ struct Fact {
     bound: Bound,
 }
 
-/// A section in the making. One that is dropped before its end says that it broke off.
+/// A section in the making. One that is dropped before its end says why.
 pub(super) struct Section {
     /// Its place, and its files' name.
     place: &'static str,
@@ -131,9 +131,11 @@ impl Section {
     pub(super) fn end(mut self) {
         self.has_ended = true;
         let text = self.publish();
-        let is_wrong = |fact: &&Fact| !fact.bound.allows(fact.figure);
-        let n_wrong = self.facts.iter().filter(is_wrong).count();
-        assert_eq!(n_wrong, 0, "not as it should be:\n{text}");
+        assert_eq!(self.n_wrong(), 0, "not as it should be:\n{text}");
+    }
+
+    fn n_wrong(&self) -> usize {
+        self.facts.iter().filter(|fact| !fact.bound.allows(fact.figure)).count()
     }
 
     fn in_markdown(&self) -> String {
@@ -186,7 +188,12 @@ impl Section {
 impl Drop for Section {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.done("**It broke off here.**");
+            let is_broken = std::thread::panicking();
+            self.done(if is_broken {
+                "**It broke off here.**"
+            } else {
+                "Not possible on this machine."
+            });
             self.publish();
         }
     }
@@ -227,13 +234,13 @@ fn a_report_is_made_of_the_sections_that_there_are() {
 }
 
 #[test]
-fn a_figure_that_may_not_be_is_marked_and_fails() {
+fn a_figure_that_may_not_be_is_marked_and_counted() {
     let mut section = Section::new("00-test", "A test");
     section.fact("lines lost", 0.0, Bound::Exactly(0.0));
     section.fact("memory grew, MB", 4.25, Bound::AtMost(FLAT_MB));
     let text = section.in_markdown();
     assert!(text.contains("| lines lost | 0 | 0 |  |"), "{text}");
     assert!(text.contains("| memory grew, MB | 4.2 | at most 4 | **not so** |"), "{text}");
-    let failed = std::panic::catch_unwind(|| section.end());
-    assert!(failed.is_err());
+    assert_eq!(section.n_wrong(), 1);
+    section.has_ended = true; // it belongs to no report
 }

@@ -18,7 +18,7 @@ const NOTICED: Duration = Duration::from_millis(1_500);
 
 #[test]
 fn a_sound_server_that_dies_again_and_again_costs_no_line() {
-    let n_deaths = plan(8, 40);
+    let n_deaths = plan(5, 40);
     let mut section = Section::new("06-sound-server", "A sound server that dies");
     let mut progress = Progress::of("sound server");
     let mut home = Home::new(

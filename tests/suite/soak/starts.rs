@@ -19,7 +19,7 @@ const SLOW_MS: f64 = 5_000.0;
 
 #[test]
 fn many_starts_and_stops_leave_nothing_behind() {
-    let n_starts = plan(6, 20);
+    let n_starts = plan(4, 20);
     let mut section = Section::new("03-starts", "Starts and stops");
     let mut progress = Progress::of("starts");
     let home = Home::new(&format!("{SILENT}[[watch]]\npath = \"$HOME/alpha.log\"\n"));
