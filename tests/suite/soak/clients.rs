@@ -90,8 +90,8 @@ fn dropped_connections_garbage_and_slow_readers_disturb_nobody_and_leave_nothing
                 progress.tell(round * n_dropped + n, n_rounds * n_dropped, "connections");
                 let mut stream = open(&home);
                 if n % 2 == 0 {
-                    let garbage: Vec<u8> =
-                        (0..dice.below(2_000)).map(|_| dice.below(256) as u8).collect();
+                    let bytes = (0..dice.below(2_000)).map(|_| u8::try_from(dice.below(256)));
+                    let garbage: Vec<u8> = bytes.map(Result::unwrap).collect();
                     drop(stream.write_all(&garbage)); // it may be turned away
                 }
                 drop(stream);

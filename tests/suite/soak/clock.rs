@@ -58,7 +58,9 @@ fn a_clock_that_is_set_back_costs_no_line() {
         home.set(name, value);
     }
     let names = ["alpha", "bravo"];
-    names.iter().for_each(|name| home.append(&format!("{name}.log"), ""));
+    for name in names {
+        home.append(&format!("{name}.log"), "");
+    }
     let mut daemon = home.start();
     let heard = Heard::default();
     let follower = heard.follow(&home);

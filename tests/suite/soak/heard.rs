@@ -104,3 +104,27 @@ pub(super) fn number_of(name: &str, text: &str) -> Option<usize> {
     let number = text.strip_prefix(name)?.split_whitespace().next()?;
     number.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().ok()
 }
+
+#[test]
+fn what_is_lost_doubled_or_early_is_counted() {
+    for (numbers, n_wrong) in [
+        (&[1, 2, 3, 4][..], 0),
+        (&[1, 2, 4], 1),       // lost
+        (&[1, 2, 2, 3, 4], 1), // doubled
+        (&[1, 3, 2, 4], 1),    // early
+        (&[1, 2, 3, 1, 4], 2), // doubled and early
+    ] {
+        let heard = Heard::default();
+        for n in numbers {
+            let entry = serde_json::json!({
+                "seq": 1, "id": 1, "source": "control", "text": format!("alpha {n}. More words."),
+                "voice": "rms", "outcome": "spoken", "queued_at": "", "audio_secs": 1.0
+            });
+            heard.0.entries.lock().unwrap().push(serde_json::from_value(entry).unwrap());
+        }
+        let mut section = Section::new("00-test", "A test");
+        heard.judge(&mut section, &[("alpha", 4)]);
+        assert_eq!(section.n_wrong(), n_wrong, "{numbers:?}");
+        section.forget();
+    }
+}

@@ -72,7 +72,9 @@ fn hours_of_speech_take_no_more_memory_and_do_not_drift() {
         plan.speed,
         GAP_SECS * 1e3
     ));
-    NAMES.iter().for_each(|name| home.append(&format!("{name}.log"), ""));
+    for name in NAMES {
+        home.append(&format!("{name}.log"), "");
+    }
     let mut daemon = home.start();
     let heard = Heard::default();
     let follower = heard.follow(&home);
@@ -92,7 +94,7 @@ fn hours_of_speech_take_no_more_memory_and_do_not_drift() {
                 let secs = entries.iter().map(|entry| entry.audio_secs + GAP_SECS);
                 (entries.len(), lines.count(), secs.sum::<f64>())
             });
-            progress.tell(position as usize, plan.audio_secs as usize, "seconds of audio");
+            progress.tell(whole(position), whole(plan.audio_secs), "seconds of audio");
             if position >= plan.audio_secs {
                 break;
             }
@@ -191,6 +193,10 @@ fn lag(
         Bound::AtMost(early + plan.lag_secs),
     );
     section.curve("append to sound, s", curve);
+}
+
+fn whole(secs: f64) -> usize {
+    usize::try_from(Duration::from_secs_f64(secs).as_secs()).unwrap()
 }
 
 fn moment(time: Option<&str>) -> SystemTime {

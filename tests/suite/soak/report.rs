@@ -16,6 +16,9 @@ use super::sampler::{Quiet, Samples, median};
 /// leaked in a long run, a descriptor's buffer or a line's text each time, is more.
 pub(super) const FLAT_MB: f64 = 4.0;
 
+/// Contended by scenarios that end at the same time: one after the other writes its files, and the report.
+static REPORT: Mutex<()> = Mutex::new(());
+
 /// What a figure may be.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Bound {
@@ -134,8 +137,14 @@ impl Section {
         assert_eq!(self.n_wrong(), 0, "not as it should be:\n{text}");
     }
 
-    fn n_wrong(&self) -> usize {
+    /// How many figures are not what they may be.
+    pub(super) fn n_wrong(&self) -> usize {
         self.facts.iter().filter(|fact| !fact.bound.allows(fact.figure)).count()
+    }
+
+    /// It belongs to no report.
+    pub(super) fn forget(mut self) {
+        self.has_ended = true;
     }
 
     fn in_markdown(&self) -> String {
@@ -172,8 +181,6 @@ impl Section {
         let Some(directory) = std::env::var_os("SPEAKERD_SOAK_REPORT").map(PathBuf::from) else {
             return text;
         };
-        /// Contended by scenarios that end at the same time.
-        static REPORT: Mutex<()> = Mutex::new(());
         let _only_one = REPORT.lock();
         fs::create_dir_all(&directory).unwrap();
         if let Some(curves) = curves {
@@ -203,8 +210,9 @@ impl Drop for Section {
 fn assembled(directory: &Path) -> String {
     let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let is_section = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.ends_with(".md") && name.starts_with(|c: char| c.is_ascii_digit())
+        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        let is_numbered = name.starts_with(|c: char| c.is_ascii_digit());
+        is_numbered && path.extension().is_some_and(|extension| extension == "md")
     };
     let mut sections: Vec<_> = entries.filter(is_section).collect();
     sections.sort();
@@ -242,5 +250,5 @@ fn a_figure_that_may_not_be_is_marked_and_counted() {
     assert!(text.contains("| lines lost | 0 | 0 |  |"), "{text}");
     assert!(text.contains("| memory grew, MB | 4.2 | at most 4 | **not so** |"), "{text}");
     assert_eq!(section.n_wrong(), 1);
-    section.has_ended = true; // it belongs to no report
+    section.forget();
 }

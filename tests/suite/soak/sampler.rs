@@ -58,7 +58,7 @@ pub(super) struct Sampler {
 impl Sampler {
     pub(super) fn of(daemon: &Daemon) -> Self {
         // Long runs last up to half an hour: thousands of looks, which cost nothing.
-        let interval = plan(Duration::from_millis(20), Duration::from_millis(500));
+        let interval = plan(Duration::from_millis(20), Duration::from_millis(200));
         let pid = Arc::new(AtomicU32::new(daemon.child.id()));
         let (end, ended) = bounded(1); // one word, once
         let thread = std::thread::spawn({
@@ -163,4 +163,24 @@ impl Quiet {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+#[test]
+fn memory_that_grows_is_told_from_memory_that_is_taken_once() {
+    let of = |resident_mb: fn(u32) -> f64| {
+        let sample = |n: u32| Sample {
+            at_secs: f64::from(n),
+            resident_mb: resident_mb(n),
+            n_descriptors: 20,
+            n_threads: 10,
+            cpu_secs: f64::from(n) / 4.0,
+            pid: 1,
+        };
+        Samples((0..1_000).map(sample).collect())
+    };
+    let (taken_once, grows) =
+        (of(|n| if n < 100 { 10.0 } else { 90.0 }), of(|n| 20.0 + f64::from(n) / 100.0));
+    assert!(taken_once.growth_mb().abs() < 1e-9, "{}", taken_once.growth_mb());
+    assert!((grows.growth_mb() - 8.0).abs() < 0.1, "{}", grows.growth_mb());
+    assert!((grows.load() - 0.25).abs() < 1e-9, "{}", grows.load());
 }

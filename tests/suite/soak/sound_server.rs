@@ -30,8 +30,8 @@ fn a_sound_server_that_dies_again_and_again_costs_no_line() {
     let mut daemon = home.start();
     let heard = Heard::default();
     let follower = heard.follow(&home);
-    let lines: String = (1..=n_deaths).map(|n| format!("alpha {n}, this is a line.\n")).collect();
-    home.append("alpha.log", &lines);
+    let lines: Vec<_> = (1..=n_deaths).map(|n| format!("alpha {n}, this is a line.\n")).collect();
+    home.append("alpha.log", &lines.concat());
     let is_lost = |status: &speakerd::status::Status| status.playback.card == CardState::Lost;
     wait_until(&home, "a word about it", is_lost);
     let sampler = Sampler::of(&daemon);
