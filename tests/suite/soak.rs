@@ -23,6 +23,7 @@ mod starts;
 mod uploads;
 mod watches;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use speakerd::control::client::{Client, ClientError};
@@ -34,6 +35,15 @@ use crate::support::rig::PATIENCE;
 
 /// Sound goes nowhere, as fast as it comes; what is open stays open, so that it can be counted.
 const SILENT: &str = "[audio]\noutput = \"null\"\nnull_speed = 0.0\nrelease_secs = 0\n";
+
+/// Says that it is over when it is dropped: what goes on beside a test ends also where the test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 fn connect(home: &Home) -> Result<Client, ClientError> {
     Client::connect(&home.path("run/speakerd/control.sock"))?.with_patience(5 * PATIENCE)

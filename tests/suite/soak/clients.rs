@@ -13,7 +13,7 @@ use super::heard::Heard;
 use super::plan::{Dice, Progress, plan};
 use super::report::{Bound, Section};
 use super::sampler::{Quiet, Sampler};
-use super::{SILENT, ask, connect, settle, slowest_ms};
+use super::{Over, SILENT, ask, connect, settle, slowest_ms};
 use crate::support::program::Home;
 
 /// Readers of `subscribe` who take a few bytes at a time, and as many who take none; and as many deaf followers.
@@ -22,8 +22,8 @@ const N_SLOW: usize = 25;
 /// An answer that takes longer is one that somebody else was waited for.
 const SLOW_MS: f64 = 1_000.0;
 
-/// For the well-behaved, beside everybody else.
-const CONFIG: &str = "[limits]\nmax_clients = 200\n[[watch]]\npath = \"$HOME/alpha.log\"\n";
+/// Room for all of them at once, so that the well-behaved are not turned away because of the others.
+const CONFIG: &str = "[limits]\nmax_clients = 500\n[[watch]]\npath = \"$HOME/alpha.log\"\n";
 
 fn open(home: &Home) -> UnixStream {
     UnixStream::connect(home.path("run/speakerd/control.sock")).unwrap()
@@ -64,6 +64,7 @@ fn dropped_connections_garbage_and_slow_readers_disturb_nobody_and_leave_nothing
     let sampler = Sampler::of(&daemon);
     let is_over = AtomicBool::new(false);
     let n_read = std::thread::scope(|scope| {
+        let over = Over(&is_over);
         let asking = |request: &[u8]| {
             let mut stream = open(&home);
             stream.write_all(request).unwrap();
@@ -101,7 +102,7 @@ fn dropped_connections_garbage_and_slow_readers_disturb_nobody_and_leave_nothing
             }
         }
         settle(&home);
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         reader.join().unwrap()
     });
     let n_written = line(&mut times);

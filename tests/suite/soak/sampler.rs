@@ -124,6 +124,28 @@ pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// What all processors of this machine have done so far.
+pub(super) struct Machine {
+    idle: f64,
+    total: f64,
+}
+
+impl Machine {
+    /// `None` where the system has no `/proc`.
+    pub(super) fn now() -> Option<Self> {
+        let stat = fs::read_to_string("/proc/stat").ok()?;
+        let ticks = stat.lines().next()?.split_whitespace().skip(1).take(8);
+        let ticks: Vec<f64> = ticks.filter_map(|ticks| ticks.parse().ok()).collect();
+        // user, nice, system, idle, iowait, irq, softirq, steal
+        Some(Self { idle: ticks.get(3)? + ticks.get(4)?, total: ticks.iter().sum() })
+    }
+
+    /// The part of the time since then that they had nothing to do, in percent.
+    pub(super) fn idle_percent_since(&self, then: &Self) -> f64 {
+        100.0 * (self.idle - then.idle) / f64::max(self.total - then.total, 1.0)
+    }
+}
+
 /// What is open while nothing goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Quiet {
