@@ -14,7 +14,7 @@ use speakerd::history::Entry;
 use super::heard::{Heard, number_of};
 use super::plan::{Progress, plan};
 use super::report::{Bound, Section};
-use super::sampler::{Machine, Quiet, Sampler, median};
+use super::sampler::{Machine, Quiet, Sampler, tenths};
 use super::{Over, ask, connect, settle, slowest_ms, status};
 use crate::support::program::Home;
 
@@ -49,7 +49,7 @@ const GAP_SECS: f64 = 0.15;
 const N_WARM: usize = 3;
 
 /// Something is said between the lines once in so long.
-const SAID_EVERY: Duration = Duration::from_secs(1);
+const SAID_EVERY: Duration = Duration::from_secs(2);
 
 const NAMES: [&str; 2] = ["alpha", "bravo"];
 
@@ -195,10 +195,8 @@ fn lag(
         }
     }
     // The first ones came together, and had nobody before them.
-    let steady = &curve[(2 * plan.n_waiting).min(curve.len())..];
-    let tenth = (steady.len() / 10).max(1);
-    let of = |points: &[(f64, f64)]| median(points.iter().map(|(_, lag)| *lag).collect());
-    let (early, late) = (of(&steady[tenth..2 * tenth]), of(&steady[steady.len() - tenth..]));
+    let steady = &curve[(2 * plan.n_waiting).min(curve.len() / 2)..];
+    let (early, late) = tenths(&steady.iter().map(|(_, lag)| *lag).collect::<Vec<_>>());
     section.fact("append to sound, median of the second tenth, s", early, Bound::Told);
     let bound = if is_judged { Bound::AtMost(early + plan.lag_secs) } else { Bound::Told };
     section.fact("append to sound, median of the last tenth, s", late, bound);

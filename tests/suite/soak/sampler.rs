@@ -92,13 +92,11 @@ impl Sampler {
 pub(super) struct Samples(pub(super) Vec<Sample>);
 
 impl Samples {
-    /// By how much the memory of one daemon grew: the median of the last tenth over that of the second one. The first one
-    /// belongs to what is loaded and allocated once.
+    /// By how much the memory of one daemon grew.
     pub(super) fn growth_mb(&self) -> f64 {
-        let tenth = (self.0.len() / 10).max(1);
-        let of = |samples: &[Sample]| median(samples.iter().map(|it| it.resident_mb).collect());
-        let second = &self.0[tenth.min(self.0.len() - 1)..(2 * tenth).min(self.0.len())];
-        of(&self.0[self.0.len() - tenth..]) - of(second)
+        let (early, late) =
+            tenths(&self.0.iter().map(|sample| sample.resident_mb).collect::<Vec<_>>());
+        late - early
     }
 
     /// The part of one processor that was used.
@@ -116,6 +114,14 @@ impl Samples {
         let steps = self.0.chunks(step).filter(|chunk| chunk.len() > 1);
         steps.map(|chunk| (chunk[0].at_secs, 100.0 * Self(chunk.to_vec()).load())).collect()
     }
+}
+
+/// The medians of the second tenth and of the last one. The first one belongs to what happens once.
+pub(super) fn tenths(values: &[f64]) -> (f64, f64) {
+    let tenth = (values.len() / 10).max(1);
+    let early = tenth.min(values.len().saturating_sub(1))..(2 * tenth).min(values.len());
+    let late = values.len().saturating_sub(tenth)..values.len();
+    (median(values[early].to_vec()), median(values[late].to_vec()))
 }
 
 /// The middle one.
