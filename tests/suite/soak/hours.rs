@@ -8,7 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::Signal;
 use speakerd::config::raw::RawWatch;
-use speakerd::control::protocol::{HistoryRequest, Request, Say, WatchRequest};
+use speakerd::control::client::ClientError;
+use speakerd::control::protocol::{HistoryRequest, RefusalCode, Request, Say, WatchRequest};
 use speakerd::history::Entry;
 
 use super::heard::{Heard, number_of};
@@ -59,6 +60,7 @@ const WORDS: &str = "The backup of this machine finished with three new warnings
 /// What somebody did meanwhile.
 struct Traffic {
     n_requests: usize,
+    n_busy: usize,
     n_said: usize,
     times: Vec<Duration>,
 }
@@ -137,6 +139,7 @@ fn hours_of_speech_take_no_more_memory_and_do_not_drift() {
     heard.judge(&mut section, &written);
     let n_said = entries.iter().filter(|entry| entry.source == "control").count();
     section.count("texts said between the lines", n_said, Bound::Exactly(traffic.n_said as f64));
+    section.count("requests refused because all were busy", traffic.n_busy, Bound::Told);
     section.fact("slowest answer, ms", slowest_ms(&traffic.times), Bound::AtMost(2_000.0));
     section.count("blocks that the card had to wait for", n_underruns, Bound::Told);
     if let Some(idle_percent) = idle_percent {
@@ -219,7 +222,7 @@ fn since(from: SystemTime, to: SystemTime) -> f64 {
 
 /// Asks for one thing after the other, until all is over.
 fn disturb(home: &Home, is_over: &AtomicBool) -> Traffic {
-    let mut traffic = Traffic { n_requests: 0, n_said: 0, times: Vec::new() };
+    let mut traffic = Traffic { n_requests: 0, n_busy: 0, n_said: 0, times: Vec::new() };
     let watched = home.path("other.log");
     let requests = [
         Request::Status,
@@ -237,7 +240,13 @@ fn disturb(home: &Home, is_over: &AtomicBool) -> Traffic {
     while !is_over.load(Ordering::Relaxed) {
         for request in &requests {
             let begun = Instant::now();
-            ask(home, request);
+            match connect(home).and_then(|mut client| client.ask(request)) {
+                // A reload asks the engines too, and they may have enough to do; they are asked again.
+                Err(ClientError::Refused(refusal)) if refusal.code == RefusalCode::Busy => {
+                    traffic.n_busy += 1;
+                }
+                answer => drop(answer.unwrap()),
+            }
             traffic.times.push(begun.elapsed());
             std::thread::sleep(Duration::from_millis(20)); // a busy desktop, not an attack
         }
