@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use super::plan::plan;
 use crate::support::program::Daemon;
@@ -31,6 +31,9 @@ impl Sample {
         let count = |what: &str| Some(fs::read_dir(format!("/proc/{pid}/{what}")).ok()?.count());
         let read = |what: &str| fs::read_to_string(format!("/proc/{pid}/{what}")).ok();
         let n_pages: f64 = read("statm")?.split(' ').nth(1)?.parse().ok()?;
+        if n_pages < 1.0 {
+            return None; // it has ended, and nobody has noticed yet
+        }
         // The name in front may have anything in it.
         let stat = read("stat")?;
         let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
@@ -68,7 +71,8 @@ impl Sampler {
                 loop {
                     let at_secs = begun.elapsed().as_secs_f64();
                     samples.extend(Sample::of(pid.load(Ordering::Relaxed), at_secs));
-                    if ended.recv_timeout(interval).is_ok() {
+                    // Told to end, or its test has failed.
+                    if ended.recv_timeout(interval) != Err(RecvTimeoutError::Timeout) {
                         return samples;
                     }
                 }
