@@ -1,6 +1,6 @@
 //! Long lives and hard days of the real program: what was done, what was lost, and what it took, as a report.
 //!
-//! Each test here has a short form. The long one takes most of an hour, and writes a report with curves:
+//! Each test here has a short form. The long one takes half an hour, and writes a report with curves:
 //! `SPEAKERD_SOAK=long SPEAKERD_SOAK_REPORT=DIR cargo test --release --test suite -- soak:: --nocapture --test-threads 1`;
 //! `SPEAKERD_SOAK_SEED=N` for another course of things.
 
