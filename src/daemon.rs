@@ -136,9 +136,16 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
     let state_dir = paths.state_dir.clone();
     vitals::prepare(&config);
     let (to_reload, mut reloads) = mpsc::channel(RELOADS);
-    let carried = Carried::take();
-    let Started { mut threads, handler, to_playback, custody } =
-        start_threads(&config, paths, engines, output, &board, &shutdown, to_reload)?;
+    let mut carried = Carried::take();
+    let Started { mut threads, handler, to_playback, custody } = start_threads(
+        &config,
+        paths,
+        engines,
+        output,
+        &board,
+        (&shutdown, to_reload),
+        &mut carried,
+    )?;
     let handler = Rc::new(handler);
     let (closing, is_closing) = flag::channel(false);
     let listener = tokio::net::UnixListener::from_std(socket.take_listener()?)?;
@@ -180,8 +187,9 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
             }
             () = vitals.look_in_time() => continue,
             _ = look.tick() => {
-                let trouble = threads.in_trouble(&reloader.current.engine.confinement);
+                let trouble = threads.trouble(&reloader.current.engine.confinement);
                 rescuer.mend(trouble, &handler).await?;
+                handler.say_late();
                 if !reloader.has_changed() {
                     continue;
                 }
@@ -200,19 +208,7 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
         }
     };
     let limit = reloader.current.limits.shutdown;
-    if let Some(name) = lost {
-        error!("the thread {name} is lost; stopping, so that a service manager can start anew");
-    }
-    notify::stopping();
-    let deadline = clock::now() + limit;
-    handler.stop_speaking();
-    let late = threads.stop(limit.saturating_sub(CUT_RESERVE), &handler).await;
-    handler.history().close();
-    let _server_is_gone = closing.send(true);
-    let left = deadline.saturating_duration_since(clock::now()).max(Duration::from_millis(200));
-    if tokio::time::timeout(left, server).await.is_err() {
-        warn!("a client did not take its last answers");
-    }
+    let late = stop(limit, lost, &handler, &mut threads, (closing, server)).await;
     vitals.end();
     match (lost, late.as_slice()) {
         (None, []) => {
@@ -222,6 +218,30 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
         (Some(name), _) => bail!("the thread {name} was lost"),
         (None, late) => bail!("did not end in time: {}", late.join(", ")),
     }
+}
+
+/// Ends everything in order. Returns the threads that did not end in time.
+async fn stop(
+    limit: Duration,
+    lost: Option<&str>,
+    handler: &Handler,
+    threads: &mut Threads,
+    (closing, server): (flag::Sender<bool>, tokio::task::JoinHandle<()>),
+) -> Vec<&'static str> {
+    if let Some(name) = lost {
+        error!("the thread {name} is lost; stopping, so that a service manager can start anew");
+    }
+    notify::stopping();
+    let deadline = clock::now() + limit;
+    handler.stop_speaking();
+    let late = threads.stop(limit.saturating_sub(CUT_RESERVE), handler).await;
+    handler.history().close();
+    let _server_is_gone = closing.send(true);
+    let left = deadline.saturating_duration_since(clock::now()).max(Duration::from_millis(200));
+    if tokio::time::timeout(left, server).await.is_err() {
+        warn!("a client did not take its last answers");
+    }
+    late
 }
 
 /// Says who this is.
@@ -282,11 +302,12 @@ fn start_threads(
     engines: Box<dyn EngineSource>,
     output: Box<dyn Output>,
     board: &StatusBoard,
-    shutdown: &Arc<Notify>,
-    to_reload: mpsc::Sender<oneshot::Sender<Reloaded>>,
+    (shutdown, to_reload): (&Arc<Notify>, mpsc::Sender<oneshot::Sender<Reloaded>>),
+    carried: &mut Carried,
 ) -> anyhow::Result<Started> {
     let steering = Steering::default();
     steering.set_volume(config.audio.volume);
+    carried.steer(&steering);
     let history = History::new(config.queue.history, HISTORY_BYTES, board.clone());
     let (intake, outlet) = queue(config.queue.capacity, board);
     let (audio_out, audio_in) = pipe(config.audio.look_ahead);
@@ -328,9 +349,9 @@ fn start_threads(
     let pulses = ["watch", "inference", "playback"].map(|name| (Pulse::default(), name));
     let [of_watch, of_inference, of_playback] = pulses.clone().map(|(pulse, _)| pulse);
     let watch = spawn("watch", &has_ended, move || watch.with_pulse(of_watch).run())?;
-    let of_engine = custody.clone();
+    let (of_engine, past) = (custody.clone(), carried.take_past());
     let inference = spawn("inference", &has_ended, move || {
-        inference().with_pulse(of_inference).with_custody(of_engine).run();
+        inference().with_pulse(of_inference).with_custody(of_engine).with_past(past).run();
     })?;
     let playback = spawn("playback", &has_ended, move || {
         playback().with_pulse(of_playback).run();

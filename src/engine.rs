@@ -92,6 +92,12 @@ pub trait Engine {
         Err(EngineError::CannotClone { reason })
     }
 
+    /// Whether it can begin to speak. One that cannot is to be loaded anew; that is no fault of what is to be spoken. May take
+    /// two seconds to find out.
+    fn is_fit(&mut self) -> bool {
+        true
+    }
+
     /// The process that it runs in, where that is one of its own.
     fn process(&self) -> Option<u32> {
         None

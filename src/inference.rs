@@ -7,6 +7,7 @@ pub mod engines;
 pub mod failures;
 pub mod health;
 pub mod limits;
+pub mod past;
 pub mod source;
 pub mod speak;
 mod stop;
@@ -28,10 +29,11 @@ use crate::queue::Outlet;
 use crate::speech::custody::Custody;
 use crate::speech::{Lane, Utterance};
 use crate::status::StatusBoard;
-use crate::steering::Steering;
+use crate::steering::{Steering, Stopping};
 use crate::text::dictionary::DictionaryFile;
 use crate::threads::Pulse;
 use engines::Engines;
+use past::Past;
 use speak::{Ended, Speaker};
 use voices::{VoiceJob, VoiceJobs};
 
@@ -44,15 +46,6 @@ pub enum EngineCommand {
     Unload,
     /// Make a voice ready, step by step, between the utterances.
     Embed(VoiceJob),
-    /// The engine of that voice broke down so often in a row in a life of the daemon before this one.
-    TakeOver {
-        /// A voice of it.
-        voice: String,
-        /// How often.
-        n_in_a_row: u32,
-        /// Why.
-        why: String,
-    },
     /// Go by other settings from the next utterance on.
     Configure(EngineSettings),
 }
@@ -111,6 +104,7 @@ pub struct Inference {
     told: Option<String>,
     pulse: Pulse,
     custody: Custody,
+    past: RefCell<Past>,
 }
 
 impl Inference {
@@ -139,6 +133,7 @@ impl Inference {
             told: None,
             pulse: Pulse::default(),
             custody: Custody::default(),
+            past: RefCell::default(),
         }
     }
 
@@ -146,6 +141,13 @@ impl Inference {
     #[must_use]
     pub fn with_pulse(self, pulse: Pulse) -> Self {
         Self { pulse, ..self }
+    }
+
+    /// Goes on where a life before this one ended.
+    #[must_use]
+    pub fn with_past(mut self, past: Past) -> Self {
+        self.engines.take_over(&past.breakdowns);
+        Self { past: past.into(), ..self }
     }
 
     /// Puts what it works on there.
@@ -173,7 +175,15 @@ impl Inference {
                 }
             };
             // One step for each utterance: whoever has much to say does not keep a voice from being made.
-            let has_stepped = self.voices.get_mut().step(&mut self.engines);
+            let has_stepped = if self.is_stopping() {
+                self.voices.get_mut().end_all();
+                false
+            } else {
+                if self.voices.get_mut().begins_next() {
+                    self.pulse.beat_for(clock::now(), self.settings.confinement.load);
+                }
+                self.voices.get_mut().step(&mut self.engines)
+            };
             let Some(utterance) = utterance else {
                 if !has_stepped {
                     self.wait();
@@ -190,6 +200,7 @@ impl Inference {
                 settings: &self.settings,
                 dictionary: self.dictionary.current(),
                 custody: &self.custody,
+                past: &self.past,
                 pulse: &self.pulse,
             };
             if let Ended::Suspended(utterance) = speaker.speak(&mut self.engines, utterance) {
@@ -198,6 +209,11 @@ impl Inference {
             }
         }
         self.engines.unload_all();
+    }
+
+    /// Nothing is loaded any more then.
+    fn is_stopping(&self) -> bool {
+        self.steering.stopping() != Stopping::No
     }
 
     fn configure(&mut self, settings: EngineSettings) {
@@ -240,6 +256,7 @@ impl Inference {
     fn take_commands(&mut self) {
         loop {
             match self.commands.try_recv() {
+                Ok(EngineCommand::Load(_)) if self.is_stopping() => {}
                 Ok(EngineCommand::Load(voice)) => {
                     let pulse = &self.pulse;
                     pulse.beat_for(clock::now(), self.settings.confinement.load);
@@ -247,9 +264,6 @@ impl Inference {
                         Ok(voice) => info!(voice, "ready"),
                         Err(error) => warn!("cannot load: {error}"),
                     }
-                }
-                Ok(EngineCommand::TakeOver { voice, n_in_a_row, why }) => {
-                    self.engines.take_over_failures(&voice, n_in_a_row, &why);
                 }
                 Ok(EngineCommand::Unload) => self.engines.unload_all(),
                 Ok(EngineCommand::Embed(job)) => self.voices.get_mut().push(job),

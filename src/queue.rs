@@ -101,6 +101,11 @@ impl QueueView {
         self.open.lock().iter().find(|(id, _)| Some(**id) != sounding).map(|(_, since)| *since)
     }
 
+    /// Whether something that was issued before that id has no outcome yet.
+    pub fn has_open_before(&self, id: UtteranceId) -> bool {
+        self.open.lock().keys().next().is_some_and(|first| *first < id.get())
+    }
+
     /// The highest id issued so far: what `clear` clears through.
     pub fn last_issued(&self) -> u64 {
         self.issued.load(Ordering::Relaxed)

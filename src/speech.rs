@@ -371,6 +371,10 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
+        // What was made before it failed may have been skipped, or cut by a stop, while it was played.
+        if !matches!(self.report.outcome, Outcome::Failed | Outcome::TimedOut) {
+            self.report.failure = None;
+        }
         self.delivery.deliver(&self.report);
     }
 }

@@ -181,6 +181,9 @@ pub struct EngineStatus {
     /// The engines that broke down again and again, and why; the fallback speaks for them.
     #[serde(default)]
     pub failing: Vec<String>,
+    /// The engines that broke down and have not spoken since.
+    #[serde(default)]
+    pub breakdowns: Vec<Breakdowns>,
     /// How often an engine broke down.
     #[serde(default)]
     pub n_failures: u64,
@@ -191,6 +194,17 @@ pub struct EngineStatus {
     pub n_loads: u64,
     /// How often engines were unloaded.
     pub n_unloads: u64,
+}
+
+/// How often an engine broke down in a row.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breakdowns {
+    /// The engine.
+    pub engine: String,
+    /// How often.
+    pub n_in_a_row: u32,
+    /// Why it did last.
+    pub last: String,
 }
 
 /// The process of an engine.

@@ -16,6 +16,7 @@ const FAILURES: &str = "speakerd_utterance_failures_total";
 const UNDERRUNS: &str = "speakerd_underruns_total";
 const LOADS: &str = "speakerd_engine_loads_total";
 const UNLOADS: &str = "speakerd_engine_unloads_total";
+const RESCUES: &str = "speakerd_rescues_total";
 const CHILD_RESTARTS: &str = "speakerd_child_restarts_total";
 const FIRST_AUDIO: &str = "speakerd_first_audio_seconds";
 const REAL_TIME_FACTOR: &str = "speakerd_real_time_factor";
@@ -51,6 +52,8 @@ pub struct Words<'a> {
     pub outcomes: &'a [&'static str],
     /// Why it can fail.
     pub failures: &'a [&'static str],
+    /// Which engines there are.
+    pub engines: &'a [&'static str],
 }
 
 /// What is measured now and then.
@@ -160,7 +163,12 @@ pub fn engine_unloaded(engine: &'static str) {
     counter!(UNLOADS, "engine" => engine).increment(1);
 }
 
-/// The process in which an engine runs ended by itself, and another one took its place.
+/// The daemon started itself anew, so many times by now.
+pub fn rescued(n_rescues: u64) {
+    counter!(RESCUES).absolute(n_rescues);
+}
+
+/// The process in which an engine runs was lost: it ended, or had to be ended.
 pub fn child_restarted(engine: &'static str) {
     counter!(CHILD_RESTARTS, "engine" => engine).increment(1);
 }
@@ -178,9 +186,7 @@ pub fn set(gauges: &Gauges) {
     gauge!(UNREAD_FILES).set(gauges.n_unread_files as f64);
     gauge!(ENGINES).set(gauges.n_engines as f64);
     gauge!(ALERTS).set(gauges.n_alerts as f64);
-    if let Some(n_bytes) = gauges.disk_free_bytes {
-        gauge!(DISK_FREE).set(n_bytes as f64);
-    }
+    gauge!(DISK_FREE).set(gauges.disk_free_bytes.map_or(f64::NAN, |n_bytes| n_bytes as f64));
 }
 
 fn builder() -> PrometheusBuilder {
@@ -205,21 +211,25 @@ fn begin(words: Words<'_>, started_at_secs: f64) {
     for class in words.failures {
         counter!(FAILURES, "reason" => *class).absolute(0);
     }
+    for engine in words.engines {
+        for name in [LOADS, UNLOADS, CHILD_RESTARTS] {
+            counter!(name, "engine" => *engine).absolute(0);
+        }
+    }
+    counter!(RESCUES).absolute(0);
     gauge!(START_TIME).set(started_at_secs);
 }
 
 fn describe() {
     let counters = [
-        (LINES_READ, "Lines taken out of watched files, blank ones not counted."),
+        (LINES_READ, "Lines of watched files that are to be said."),
         (UTTERANCES, "Utterances that are over, by what became of them."),
         (FAILURES, "Utterances that failed or timed out, by the kind of reason."),
         (UNDERRUNS, "How often the sound broke off because an engine was too slow."),
         (LOADS, "How often an engine was loaded."),
         (UNLOADS, "How often an engine was unloaded."),
-        (
-            CHILD_RESTARTS,
-            "How often the process of an engine ended by itself and was started again.",
-        ),
+        (CHILD_RESTARTS, "How often the process of an engine was lost: it ended, or was ended."),
+        (RESCUES, "How often the daemon started itself anew because it hung."),
     ];
     for (name, text) in counters {
         metrics::describe_counter!(name, Unit::Count, text);
@@ -255,7 +265,8 @@ fn describe() {
 mod tests {
     use super::*;
 
-    const WORDS: Words<'_> = Words { outcomes: &["spoken", "failed"], failures: &["hang"] };
+    const WORDS: Words<'_> =
+        Words { outcomes: &["spoken", "failed"], failures: &["hang"], engines: &["espeak"] };
 
     /// What the functions above leave behind, counted for this thread alone.
     fn counted(count: impl FnOnce()) -> String {
@@ -275,6 +286,8 @@ mod tests {
             "speakerd_lines_read_total 0",
             "speakerd_utterances_total{outcome=\"spoken\"} 0",
             "speakerd_utterance_failures_total{reason=\"hang\"} 0",
+            "speakerd_child_restarts_total{engine=\"espeak\"} 0",
+            "speakerd_rescues_total 0",
             "speakerd_start_time_seconds 1.5",
         ] {
             assert!(text.lines().any(|it| it == line), "{line}:\n{text}");

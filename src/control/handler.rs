@@ -8,6 +8,7 @@ pub mod saying;
 pub mod voices;
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use crate::speech::{Manner, Source};
 use crate::status::StatusBoard;
 use crate::steering::Steering;
 use crate::watch::WatchCommand;
-use saying::Unsaid;
+use saying::{CarriedSay, Unsaid};
 use voices::VoicesDoor;
 
 /// The name of what is said through the socket.
@@ -47,6 +48,8 @@ pub struct Handler {
     source: Source,
     /// What was asked for and has no outcome yet.
     unsaid: Unsaid,
+    /// What was asked of a daemon before this one, and has found no room yet. Bounded by what that one had.
+    late: RefCell<VecDeque<CarriedSay>>,
     /// One for each connection that may be there.
     connections: Arc<Semaphore>,
     max_connections: usize,
@@ -143,6 +146,7 @@ impl Handler {
             paths,
             source: Source::new(CONTROL_SOURCE),
             unsaid: Unsaid::default(),
+            late: RefCell::default(),
             connections: Arc::new(Semaphore::new(config.limits.max_clients)),
             max_connections: config.limits.max_clients,
             children_bytes: Cell::new(0),

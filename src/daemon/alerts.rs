@@ -9,6 +9,9 @@ use crate::config::AlertsConfig;
 /// An alert ends this far on the right side of its limit: a figure that stands at the limit does not come and go.
 const HYSTERESIS: f64 = 0.1;
 
+/// The age of what waits goes down with each line that begins to sound and up until the next one does.
+const HYSTERESIS_OF_AGE: f64 = 0.5;
+
 /// What is held against the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Figures {
@@ -37,6 +40,22 @@ pub(super) struct Alert {
 }
 
 impl Subject {
+    fn hysteresis(self) -> f64 {
+        match self {
+            Self::Memory | Self::Disk => HYSTERESIS,
+            Self::QueueAge => HYSTERESIS_OF_AGE,
+        }
+    }
+
+    /// Whether it has the same limit in both.
+    pub(super) fn has_same_limit(self, old: &AlertsConfig, new: &AlertsConfig) -> bool {
+        match self {
+            Self::Memory => old.memory_bytes == new.memory_bytes,
+            Self::Disk => old.disk_free_bytes == new.disk_free_bytes,
+            Self::QueueAge => old.queue_age == new.queue_age,
+        }
+    }
+
     /// What is said once it is over.
     pub(super) fn over(self) -> &'static str {
         match self {
@@ -50,8 +69,9 @@ impl Subject {
 /// The alerts that stand, where those of `standing` stood before.
 pub(super) fn judge(limits: &AlertsConfig, figures: &Figures, standing: &[Alert]) -> Vec<Alert> {
     let stands = |subject| standing.iter().any(|alert| alert.subject == subject);
-    let is_above = |subject, figure: f64, limit: f64| {
-        figure > if stands(subject) { limit - HYSTERESIS * limit.abs() } else { limit }
+    let is_above = |subject: Subject, figure: f64, limit: f64| {
+        let slack = subject.hysteresis() * limit.abs();
+        figure > if stands(subject) { limit - slack } else { limit }
     };
     let mut alerts = Vec::new();
     if let Some(limit) = limits.memory_bytes
@@ -63,6 +83,10 @@ pub(super) fn judge(limits: &AlertsConfig, figures: &Figures, standing: &[Alert]
             megabytes(limit)
         );
         alerts.push(Alert { subject: Subject::Memory, sentence });
+    }
+    // What cannot be asked now is as it was.
+    if figures.disk_free_bytes.is_none() {
+        alerts.extend(standing.iter().filter(|alert| alert.subject == Subject::Disk).cloned());
     }
     // The other way round: there is too little of it.
     if let (Some(limit), Some(n_free)) = (limits.disk_free_bytes, figures.disk_free_bytes)
@@ -127,10 +151,10 @@ mod tests {
             (figures(89, 900, 0.0), &[]),
             (figures(95, 900, 0.0), &[]),
             (figures(20, 49, 10.5), &[Disk, QueueAge]),
-            (figures(20, 54, 9.5), &[Disk, QueueAge]),
-            (figures(20, 56, 8.9), &[]),
+            (figures(20, 54, 5.5), &[Disk, QueueAge]),
+            (figures(20, 56, 4.9), &[]),
             (figures(101, 0, 1e6), &[Memory, Disk, QueueAge]),
-            (Figures { disk_free_bytes: None, ..figures(20, 0, 1e6) }, &[QueueAge]),
+            (Figures { disk_free_bytes: None, ..figures(20, 0, 1e6) }, &[Disk, QueueAge]),
             (figures(20, 900, 0.0), &[]),
         ];
         let mut standing = Vec::new();

@@ -18,7 +18,7 @@ use crate::threads::{Thread, spawn_named};
 const MODE: u32 = 0o644;
 
 /// How long an end is waited for: a disk that hangs does not keep the daemon.
-const END_LIMIT: Duration = Duration::from_millis(100);
+const END_LIMIT: Duration = Duration::from_secs(1);
 
 /// Writes the file whenever it is told to.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ fn run(path: &Path, exposition: &Exposition, asked: &Receiver<Task>) {
     for task in asked {
         let found = match task {
             Task::Write => write(path, &exposition.text()),
-            Task::Remove => std::fs::remove_file(path),
+            Task::Remove => remove(path),
         };
         let found = found.err().map(|error| error.to_string());
         match &found {
@@ -96,15 +96,28 @@ fn run(path: &Path, exposition: &Exposition, asked: &Receiver<Task>) {
 
 /// It need not survive a power cut: it is written again in a moment.
 fn write(path: &Path, text: &str) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    // Not by a name that node-exporter would read.
-    let mut file =
-        tempfile::Builder::new().prefix(".speakerd.").suffix(".new").tempfile_in(directory)?;
-    file.write_all(text.as_bytes())?;
-    // Whatever the umask says.
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(MODE))?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    // Not a name that node-exporter would read; always the same one, so that what a kill left behind is the only one.
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!(".{name}.new"));
+    remove(&beside)?;
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&beside)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| {
+        // Whatever the umask says.
+        file.set_permissions(std::fs::Permissions::from_mode(MODE))?;
+        std::fs::rename(&beside, path)
+    });
+    if written.is_err() {
+        remove(&beside)?;
+    }
+    written
+}
+
+/// Takes a file away, if it is there.
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -11,13 +11,25 @@ use super::CUT_RESERVE;
 use super::rescue::STUCK;
 use crate::clock;
 use crate::control::handler::Handler;
-use crate::engine::worker::Confinement;
+use crate::engine::worker::{Confinement, Isolation};
 use crate::memory;
+use crate::speech::FailureClass;
 use crate::steering::{Steering, Stopping};
 use crate::threads::{Pulse, Thread, spawn_named};
 
 /// A thread that has not got on for so long is in the middle of one step.
 const AWAY: Duration = Duration::from_secs(2);
+
+/// What is added where somebody else is to find out first.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// Why the daemon cannot go on as it is.
+pub(super) struct Trouble {
+    /// In words.
+    pub(super) why: String,
+    /// What it is for the line that an engine works on, where that has to do with it.
+    pub(super) class: Option<FailureClass>,
+}
 
 /// The three threads and what ends them.
 pub(super) struct Threads {
@@ -47,24 +59,37 @@ impl Threads {
     }
 
     /// What keeps the daemon from going on: a thread that hangs, or that memory runs out while one works.
-    pub(super) fn in_trouble(&self, confinement: &Confinement) -> Option<String> {
+    pub(super) fn trouble(&self, confinement: &Confinement) -> Option<Trouble> {
         let hang = confinement.hang;
+        let of_inference = match confinement.isolation.resolved() {
+            Isolation::Thread | Isolation::Auto => hang,
+            // Whoever waits for a process has a patience of its own, and is to come first.
+            Isolation::Process => hang + 2 * confinement.load + MARGIN,
+        };
         // A file system that does not answer would keep the next life from even starting; what else is asked for is said
         // meanwhile.
         let limit = |name: &str| match name {
-            "inference" => hang,
+            "inference" => of_inference,
             "watch" => Duration::MAX,
             _ => STUCK.max(hang),
         };
         if let Some(name) = self.stuck_within(limit) {
             let secs = limit(name).as_secs_f64();
-            return Some(format!("the thread {name} hangs, for more than {secs} s"));
+            let why = format!("the thread {name} hangs, for more than {secs} s");
+            let class = (name == "inference").then_some(FailureClass::Hang);
+            return Some(Trouble { why, class });
         }
         // Between two chunks the thread looks itself; this is for an engine that does not come back.
         let most = confinement.limit_within()?;
-        let is_away = self.stuck_within(|_| AWAY).is_some();
+        let is_away = self
+            .pulses
+            .iter()
+            .any(|(pulse, name)| *name == "inference" && pulse.is_stuck(clock::now(), AWAY));
         let is_over = is_away && memory::resident_bytes() > most.saturating_add(most / 8);
-        is_over.then(|| format!("the engine took more than {} MB of memory", most >> 20))
+        is_over.then(|| Trouble {
+            why: format!("the engine took more than {} MB of memory", most >> 20),
+            class: Some(FailureClass::Memory),
+        })
     }
 
     /// Ends the threads front to back: the queue closes, inference ends, playback drains, the last ticket ends watch.

@@ -4,8 +4,10 @@
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
@@ -13,9 +15,11 @@ use super::alerts::{Alert, Figures, judge};
 use super::textfile::Textfile;
 use crate::config::{AlertsConfig, Config, MetricsConfig};
 use crate::control::handler::Handler;
+use crate::engine::registry::ENGINES;
 use crate::memory;
 use crate::speech::{FailureClass, Outcome};
 use crate::telemetry::{self, Exposition, Gauges, Words};
+use crate::threads::{Thread, spawn_named};
 
 /// How often at least: an alert comes soon enough for a person, and the processor is woken once more in five looks at the
 /// configuration.
@@ -24,18 +28,19 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Counts from now on where that is wanted. To be called before anything happens that counts.
 pub(super) fn prepare(config: &Config) {
     if config.metrics.textfile.is_some() {
-        begin_to_count();
+        begin_to_count(SystemTime::now());
     }
 }
 
 /// What is looked at and who is told.
 pub(super) struct Vitals {
     handler: Rc<Handler>,
-    state_dir: PathBuf,
     metrics: MetricsConfig,
     limits: AlertsConfig,
     standing: Vec<Alert>,
     textfile: Option<Textfile>,
+    disk: Disk,
+    started_at: SystemTime,
     /// Looks until the file is written again.
     n_looks_left: u32,
     ticks: Interval,
@@ -46,7 +51,8 @@ impl Vitals {
     pub(super) fn begin(config: &Config, handler: Rc<Handler>, state_dir: PathBuf) -> Self {
         let mut vitals = Self {
             handler,
-            state_dir,
+            disk: Disk::new(state_dir),
+            started_at: SystemTime::now(),
             metrics: config.metrics.clone(),
             limits: config.alerts,
             standing: Vec::new(),
@@ -65,6 +71,9 @@ impl Vitals {
             return;
         }
         self.metrics.clone_from(&config.metrics);
+        // A limit that is another one has not been passed yet.
+        let (old, new) = (self.limits, config.alerts);
+        self.standing.retain(|alert| alert.subject.has_same_limit(&old, &new));
         self.limits = config.alerts;
         self.keep_textfile();
         self.n_looks_left = 0;
@@ -80,7 +89,8 @@ impl Vitals {
     fn look(&mut self) {
         self.handler.note_children_bytes(memory::children_bytes());
         let status = self.handler.status();
-        let disk_free_bytes = disk_free_bytes(&self.state_dir);
+        let is_wanted = self.textfile.is_some() || self.limits.disk_free_bytes.is_some();
+        let disk_free_bytes = if is_wanted { self.disk.look() } else { None };
         let (queue, daemon) = (&status.queue, &status.daemon);
         let figures = Figures {
             memory_bytes: daemon.resident_bytes + daemon.children_bytes,
@@ -156,7 +166,7 @@ impl Vitals {
             return;
         }
         self.end_textfile();
-        match Textfile::begin(path, begin_to_count()) {
+        match Textfile::begin(path, begin_to_count(self.started_at)) {
             Ok(textfile) => self.textfile = Some(textfile),
             Err(error) => warn!("the metrics are not written: {error}"),
         }
@@ -164,13 +174,14 @@ impl Vitals {
 }
 
 /// Counts from now on, if that is not done already.
-fn begin_to_count() -> Exposition {
+fn begin_to_count(started_at: SystemTime) -> Exposition {
     let words = Words {
         outcomes: &Outcome::ALL.map(Outcome::as_str),
         failures: &FailureClass::ALL.map(FailureClass::as_str),
+        engines: ENGINES,
     };
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    telemetry::install(words, now.as_secs_f64())
+    let started_at = started_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    telemetry::install(words, started_at.as_secs_f64())
 }
 
 /// How many looks there are for each writing of the file.
@@ -192,9 +203,42 @@ fn ticks(metrics: &MetricsConfig) -> Interval {
     ticks
 }
 
-/// Room for this user on the disk of a directory; `None` where the system does not tell.
+/// The room on a disk, asked for on a thread: one that hangs must not keep the daemon from answering.
+struct Disk {
+    directory: PathBuf,
+    /// As it was found last.
+    found: Arc<Mutex<Option<u64>>>,
+    asking: Option<Thread<()>>,
+}
+
+impl Disk {
+    fn new(directory: PathBuf) -> Self {
+        // The start has touched that disk anyway.
+        let found = Arc::new(Mutex::new(disk_free_bytes(&directory)));
+        Self { directory, found, asking: None }
+    }
+
+    /// What was found last; and has it looked for anew. `None` where the system does not tell, or not in time.
+    fn look(&mut self) -> Option<u64> {
+        let is_answered = self.asking.as_ref().is_none_or(Thread::is_finished);
+        if !is_answered {
+            return None;
+        }
+        let found = *self.found.lock();
+        let (directory, place) = (self.directory.clone(), Arc::clone(&self.found));
+        // Some 50 µs every few seconds; it ends when it has its answer.
+        let asking = spawn_named("disk-room", move || {
+            let room = disk_free_bytes(&directory);
+            *place.lock() = room;
+        });
+        self.asking = asking.ok();
+        found
+    }
+}
+
+/// Room for this user on the disk of a directory, or where it would be; `None` where the system does not tell.
 fn disk_free_bytes(directory: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(directory).ok()?;
+    let disk = directory.ancestors().find_map(|it| rustix::fs::statvfs(it).ok())?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 

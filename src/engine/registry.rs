@@ -24,6 +24,17 @@ pub const ESPEAK: &str = "espeak";
 #[cfg(feature = "pocket")]
 pub const POCKET: &str = "pocket";
 
+/// The engines of this build.
+pub const ENGINES: &[&str] = &[
+    #[cfg(feature = "builtin")]
+    BUILTIN,
+    ESPEAK,
+    #[cfg(feature = "pocket")]
+    POCKET,
+    #[cfg(feature = "faulty")]
+    super::faulty::NAME,
+];
+
 /// The voice that is always there.
 pub const BUILTIN_VOICE: &str = "rms";
 
@@ -95,6 +106,18 @@ impl EngineId {
     /// An engine that has no models.
     pub fn new(engine: &'static str) -> Self {
         Self { engine, model: None }
+    }
+}
+
+impl EngineId {
+    /// The engine that is displayed so; `None` where this build has none of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        let (engine, model) = match name.split_once(' ') {
+            Some((engine, model)) => (engine, Some(model.to_owned())),
+            None => (name, None),
+        };
+        let engine = ENGINES.iter().find(|known| **known == engine)?;
+        Some(Self { engine, model })
     }
 }
 
@@ -266,7 +289,7 @@ impl Registry {
             engine: id.engine.to_owned(),
             model: id.model.clone(),
         };
-        Ok(Box::new(WorkerEngine::start(order, id, confinement)?))
+        Ok(Box::new(WorkerEngine::start(&order, id, confinement)?))
     }
 
     /// Loads what another process of this program was ordered to load.
@@ -274,16 +297,7 @@ impl Registry {
     /// # Errors
     /// Whatever keeps it from loading.
     pub fn obey(order: &Order) -> Result<Box<dyn Engine>, EngineError> {
-        let names = [
-            #[cfg(feature = "builtin")]
-            BUILTIN,
-            ESPEAK,
-            #[cfg(feature = "pocket")]
-            POCKET,
-            #[cfg(feature = "faulty")]
-            super::faulty::NAME,
-        ];
-        let Some(engine) = names.into_iter().find(|name| *name == order.engine) else {
+        let Some(engine) = ENGINES.iter().find(|name| **name == order.engine) else {
             return Err(EngineError::Failed(format!("this build has no `{}`", order.engine)));
         };
         let registry = Self::new(order.places.clone(), order.choice.clone());

@@ -104,8 +104,6 @@ pub struct WorkerEngine {
     info: EngineInfo,
     /// Shared with the voice in the making, if there is one. Borrowed for one question at a time.
     link: Rc<RefCell<Link>>,
-    program: PathBuf,
-    order: Order,
     confinement: Confinement,
 }
 
@@ -115,7 +113,7 @@ impl WorkerEngine {
     /// # Errors
     /// Where no process can be had, or the engine cannot be loaded in it.
     pub fn start(
-        order: Order,
+        order: &Order,
         id: &EngineId,
         confinement: &Confinement,
     ) -> Result<Self, EngineError> {
@@ -128,36 +126,13 @@ impl WorkerEngine {
     /// As [`WorkerEngine::start`].
     pub fn start_with(
         program: &Path,
-        order: Order,
+        order: &Order,
         id: &EngineId,
         confinement: &Confinement,
     ) -> Result<Self, EngineError> {
-        let (link, info) = load(program, &order, id.engine, confinement)?;
-        let (link, program) = (Rc::new(RefCell::new(link)), program.to_owned());
-        Ok(Self { info, link, program, order, confinement: *confinement })
-    }
-
-    /// Has a speech that was given up come to its end; one that does not is ended with its process.
-    fn settle(&mut self) -> Result<(), EngineError> {
-        let pid = self.link.borrow().pid();
-        if self.link.borrow_mut().has_ended() {
-            warn!(
-                pid,
-                "the engine's process ended while nothing was asked of it; it gets a new one"
-            );
-        } else if self.link.borrow_mut().is_settled_within(FAREWELL) {
-            return Ok(());
-        } else {
-            warn!(
-                pid,
-                "the engine does not come back from a line that was given up; it gets a new process"
-            );
-        }
-        self.link.borrow_mut().kill();
-        let (link, info) = load(&self.program, &self.order, self.info.name, &self.confinement)?;
-        *self.link.borrow_mut() = link; // whoever shares it finds that its voice is unknown there
-        self.info = info;
-        Ok(())
+        let (link, info) = load(program, order, id.engine, confinement)?;
+        let link = Rc::new(RefCell::new(link));
+        Ok(Self { info, link, confinement: *confinement })
     }
 }
 
@@ -180,7 +155,7 @@ fn load(
     link.ask(&Ask::Load(order.clone()), confinement.load)?;
     let answer = match link.answer() {
         // A scope of the service manager that cannot be had is no reason to be silent.
-        Err(EngineError::Died { .. }) if link.is_scoped() => {
+        Err(EngineError::Died { .. }) if link.is_scoped() && link.was_refused() => {
             scope::give_up();
             link = Link::start(program, &order.engine, confinement)?;
             link.ask(&Ask::Load(order.clone()), confinement.load)?;
@@ -207,7 +182,6 @@ impl Engine for WorkerEngine {
         &'e mut self,
         speech: &Speech<'_>,
     ) -> Result<Box<dyn SpeechStream + 'e>, EngineError> {
-        self.settle()?;
         let words = Words {
             text: speech.text.to_owned(),
             voice: speech.voice.to_owned(),
@@ -215,25 +189,18 @@ impl Engine for WorkerEngine {
             pitch: speech.prosody.pitch,
             seed: speech.seed,
         };
-        let mut link = self.link.borrow_mut();
-        link.ask(&Ask::Begin(words), self.confinement.hang)?;
-        let answer = link.answer()?;
-        if !matches!(answer, Answer::Begun) {
-            return Err(link.nonsense("it was told to speak, and said something else"));
-        }
-        drop(link);
+        self.link.borrow_mut().ask(&Ask::Begin(words), self.confinement.hang)?;
         Ok(Box::new(WorkerStream {
             link: Rc::clone(&self.link),
             spec: self.info.spec,
             hang: self.confinement.hang,
-            state: State::Ready,
+            state: State::Beginning,
             is_preparing: false,
             _engine: PhantomData,
         }))
     }
 
     fn embed(&mut self, voice: &str) -> Result<Box<dyn Embedding>, EngineError> {
-        self.settle()?;
         let mut link = self.link.borrow_mut();
         link.ask(&Ask::Embed { voice: voice.to_owned() }, self.confinement.hang)?;
         let answer = link.answer()?;
@@ -245,14 +212,37 @@ impl Engine for WorkerEngine {
         Ok(Box::new(WorkerEmbedding { link, hang, is_over: false }))
     }
 
+    fn is_fit(&mut self) -> bool {
+        let mut link = self.link.borrow_mut();
+        let pid = link.pid();
+        if link.has_ended() {
+            warn!(pid, "the engine's process ended while nothing was asked of it");
+            return false;
+        }
+        let is_back = link.is_settled_within(FAREWELL);
+        if !is_back {
+            warn!(pid, "the engine does not come back from a line that was given up");
+        }
+        is_back
+    }
+
     fn process(&self) -> Option<u32> {
         Some(self.link.borrow().pid())
+    }
+}
+
+impl Drop for WorkerEngine {
+    fn drop(&mut self) {
+        // A voice in the making may hold on to the link.
+        self.link.borrow_mut().kill();
     }
 }
 
 /// Where a speech is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// Its beginning is asked for: an engine may take long for it.
+    Beginning,
     /// Nothing is asked for.
     Ready,
     /// A chunk is asked for.
@@ -275,16 +265,21 @@ struct WorkerStream<'e> {
 impl SpeechStream for WorkerStream<'_> {
     fn next_chunk(&mut self) -> Result<Option<PcmChunk>, EngineError> {
         let mut link = self.link.borrow_mut();
-        if self.state == State::Over {
-            return Ok(None);
-        }
         // Over also where an error ends it.
-        if std::mem::replace(&mut self.state, State::Over) == State::Ready {
-            link.ask(&Ask::Next, self.hang)?;
+        let state = std::mem::replace(&mut self.state, State::Over);
+        match state {
+            State::Over => return Ok(None),
+            State::Ready => link.ask(&Ask::Next, self.hang)?,
+            State::Beginning | State::Asked => {}
         }
         let samples = match link.answer_by(clock::now() + SLICE)? {
             None => {
-                self.state = State::Asked;
+                let is_begun = state != State::Beginning;
+                self.state = if is_begun { State::Asked } else { State::Beginning };
+                Vec::new()
+            }
+            Some(Answer::Begun) if state == State::Beginning => {
+                self.state = State::Ready;
                 Vec::new()
             }
             Some(Answer::Chunk { samples, is_preparing }) => {

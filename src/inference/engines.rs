@@ -17,7 +17,7 @@ use crate::config::Fallback;
 use crate::engine::registry::{Cast, Choice, EngineId};
 use crate::engine::worker::Confinement;
 use crate::engine::{Engine, EngineError, Prosody, Speech};
-use crate::status::{EngineProcess, StatusBoard};
+use crate::status::{Breakdowns, EngineProcess, StatusBoard};
 use crate::telemetry;
 
 /// How many engines are loaded at once at most; another one takes the place of the one unused longest.
@@ -168,8 +168,12 @@ impl Engines {
 
     fn ensure(&mut self, voice: &str, now: Instant) -> Result<Cast, EngineError> {
         let cast = self.source.cast(voice)?;
-        if self.loaded.contains_key(&cast.engine) {
-            return Ok(cast);
+        if let Some(loaded) = self.loaded.get_mut(&cast.engine) {
+            if loaded.engine.is_fit() {
+                return Ok(cast);
+            }
+            self.note_restart(&cast.engine);
+            self.unload(&cast.engine, "its process is of no use any more");
         }
         // Only where somebody else can speak: a voice that fails now and then is better than none.
         if self.fallback != Fallback::None && self.source.fallback_voice() != cast.voice {
@@ -226,25 +230,39 @@ impl Engines {
         self.publish_health(1);
     }
 
-    /// Takes over from a life before this one that an engine broke down in.
-    pub fn take_over_failures(&mut self, voice: &str, n_in_a_row: u32, why: &str) {
-        let Ok(cast) = self.source.cast(voice) else { return };
-        self.health.take_over(&cast.engine, n_in_a_row, why, clock::now());
+    /// Takes over how often engines broke down in a life before this one.
+    pub fn take_over(&mut self, breakdowns: &[Breakdowns]) {
+        self.health.take_over(breakdowns, clock::now());
         self.publish_health(0);
     }
 
     fn publish_health(&self, n_more: u64) {
-        let failing = self.health.failing();
+        let (failing, breakdowns) = (self.health.failing(), self.health.breakdowns());
         self.board.modify(|status| {
             status.engine.n_failures += n_more;
-            status.engine.failing = failing;
+            (status.engine.failing, status.engine.breakdowns) = (failing, breakdowns);
         });
+    }
+
+    /// Drops an engine that broke down, unless it was replaced since: it ran in that process then.
+    pub fn discard_of(&mut self, id: &EngineId, process: Option<u32>, why: &str) {
+        if self.loaded.get(id).is_some_and(|loaded| loaded.process == process) {
+            self.discard(id, why);
+        }
+    }
+
+    /// The process that an engine runs in, where it is loaded and has one.
+    pub fn process_of(&self, id: &EngineId) -> Option<u32> {
+        self.loaded.get(id)?.process
     }
 
     /// Notes that an engine spoke to the end.
     pub fn note_success(&mut self, id: &EngineId) {
+        let n_before = self.health.n_in_a_row(id);
         if self.health.note_success(id) {
             info!(engine = %id, "the engine speaks again");
+        }
+        if n_before > 0 {
             self.publish_health(0);
         }
     }
@@ -255,12 +273,6 @@ impl Engines {
         loaded.last_used = now;
         let wished = keep.and_then(|keep| now.checked_add(keep));
         loaded.keep_until = loaded.keep_until.max(wished);
-        let process = loaded.engine.process();
-        if process != loaded.process {
-            loaded.process = process;
-            self.note_restart(id);
-            self.publish();
-        }
     }
 
     /// Loads the engine of a voice and has it speak a word that nobody hears: what is needed for the first chunk is in memory

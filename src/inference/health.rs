@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::EngineError;
 use crate::engine::registry::EngineId;
+use crate::status::Breakdowns;
 
 /// After so many failures in a row an engine is left alone.
 pub const MAX_IN_A_ROW: u32 = 3;
@@ -38,8 +39,8 @@ impl Health {
         let record = self.0.entry(id.clone()).or_insert(fresh);
         record.n_in_a_row = record.n_in_a_row.saturating_add(1);
         why.clone_into(&mut record.last);
-        let rest = record.n_in_a_row.checked_sub(MAX_IN_A_ROW).map(rest_after);
-        record.rests_until = rest.map(|rest| now + rest);
+        let n_in_a_row = record.n_in_a_row;
+        self.set(id, n_in_a_row, now);
     }
 
     /// It spoke. Returns whether it had been left alone before.
@@ -47,11 +48,33 @@ impl Health {
         self.0.remove(id).is_some_and(|record| record.rests_until.is_some())
     }
 
-    /// Takes over how often it failed before.
-    pub fn take_over(&mut self, id: &EngineId, n_in_a_row: u32, why: &str, now: Instant) {
-        for _ in 0..n_in_a_row.min(MAX_IN_A_ROW) {
-            self.note_failure(id, why, now);
+    /// Takes over what another life has found.
+    pub fn take_over(&mut self, breakdowns: &[Breakdowns], now: Instant) {
+        for Breakdowns { engine, n_in_a_row, last } in breakdowns {
+            let Some(id) = EngineId::named(engine) else { continue };
+            if *n_in_a_row > 0 {
+                self.note_failure(&id, last, now);
+                self.set(&id, *n_in_a_row, now);
+            }
         }
+    }
+
+    fn set(&mut self, id: &EngineId, n_in_a_row: u32, now: Instant) {
+        if let Some(record) = self.0.get_mut(id) {
+            record.n_in_a_row = n_in_a_row;
+            let rest = n_in_a_row.checked_sub(MAX_IN_A_ROW).map(rest_after);
+            record.rests_until = rest.map(|rest| now + rest);
+        }
+    }
+
+    /// Each that failed and has not spoken since.
+    pub fn breakdowns(&self) -> Vec<Breakdowns> {
+        let of = |(id, record): (&EngineId, &Record)| Breakdowns {
+            engine: id.to_string(),
+            n_in_a_row: record.n_in_a_row,
+            last: record.last.clone(),
+        };
+        self.0.iter().map(of).collect()
     }
 
     /// How often it failed in a row.
@@ -125,6 +148,25 @@ mod tests {
             health.note_success(&id);
         }
         assert!(health.check(&id, now).is_ok());
+    }
+
+    #[cfg(feature = "builtin")]
+    #[test]
+    fn what_another_life_has_found_goes_on_counting() {
+        let (mut health, now) = (Health::default(), clock::now());
+        let found = |engine: &str, n_in_a_row| {
+            let (engine, last) = (engine.to_owned(), "it hung".to_owned());
+            Breakdowns { engine, n_in_a_row, last }
+        };
+        let before = [found("builtin", 4), found("espeak", 1), found("gone", 9)];
+        health.take_over(&before, now);
+        assert_eq!(health.breakdowns(), before[..2]);
+        let id = EngineId::new("builtin");
+        let EngineError::Resting { retry_secs, .. } = health.check(&id, now).unwrap_err() else {
+            panic!("it is to rest");
+        };
+        assert_eq!(retry_secs, 60);
+        assert!(health.check(&EngineId::new("espeak"), now).is_ok());
     }
 
     #[test]

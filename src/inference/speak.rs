@@ -2,15 +2,19 @@
 //!
 //! Knows nothing of where audio goes or who asked for it.
 
+mod preparing;
+
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Select;
 
+use self::preparing::fallback;
 use super::EngineSettings;
 use super::engines::{Engines, Found};
 use super::limits::{Stopwatch, audio_budget};
+use super::past::Past;
 use super::stop::{Stop, check_sound};
 use super::voices::{VoiceJobs, too_late};
 use crate::clock;
@@ -24,7 +28,7 @@ use crate::speech::custody::Custody;
 use crate::speech::{FailureClass, Lane, Outcome, Utterance};
 use crate::steering::{Steering, Stopping};
 use crate::text::dictionary::Dictionary;
-use crate::text::{self, Piece, Prepared, Speaking};
+use crate::text::{Piece, Prepared};
 use crate::threads::Pulse;
 
 /// How often a full pipe is looked at without being woken. Wake-ups come at once; this is for the one that was missed.
@@ -32,9 +36,6 @@ const FULL_PIPE_POLL: Duration = Duration::from_millis(100);
 
 /// How much silence is sent at once.
 const SILENT_CHUNK: Duration = Duration::from_millis(100);
-
-/// What the voice speaks that takes the place of another one.
-const FALLBACK_LANGUAGE: &str = "en";
 
 /// What speaking needs besides the engines.
 pub struct Speaker<'a> {
@@ -50,6 +51,8 @@ pub struct Speaker<'a> {
     pub settings: &'a EngineSettings,
     /// The user's own words for words.
     pub dictionary: &'a Dictionary,
+    /// What a life before this one left behind.
+    pub past: &'a RefCell<Past>,
     /// Where the utterance can be given up from outside.
     pub custody: &'a Custody,
     /// Beaten with each chunk.
@@ -68,7 +71,7 @@ impl Speaker<'_> {
     /// Speaks an utterance as far as it may be spoken, and hands its ticket to playback.
     pub fn speak(&self, engines: &mut Engines, mut utterance: Utterance) -> Ended {
         self.steering.set_synthesizing(Some(utterance.id));
-        self.custody.hold(&utterance.ticket);
+        self.custody.hold(&utterance.ticket, None);
         let ended = self.attempt(engines, &mut utterance);
         self.custody.release();
         self.steering.set_synthesizing(None);
@@ -118,6 +121,10 @@ impl Speaker<'_> {
                 "it waited longer than max_age_secs allows",
             ));
         }
+        if self.past.borrow_mut().has_given_up(utterance) {
+            let why = "the daemon hung in it before, and started itself anew".to_owned();
+            return Err(Stop::Failing(FailureClass::Hang, why));
+        }
         // By the voice that was asked for first: where there is nothing to say, no engine is loaded.
         let asked = utterance.manner.voice.clone();
         let failed = |error: EngineError| Stop::of(&error);
@@ -125,7 +132,10 @@ impl Speaker<'_> {
         let prepared = self.prepare(utterance, &cast)?;
         self.pulse.beat_for(clock::now(), self.settings.confinement.load);
         let found = engines.for_voice(&asked, clock::now()).map_err(failed)?;
+        self.pulse.beat(clock::now());
+        self.check(utterance)?;
         let id = found.id.clone();
+        self.custody.hold(&utterance.ticket, Some(id.to_string()));
         let spoken = self.speak_as(found, &cast, prepared, utterance);
         let error = match Self::settle(engines, &id, utterance, spoken) {
             Err(Stop::NoVoice(error)) => error,
@@ -134,6 +144,7 @@ impl Speaker<'_> {
         self.pulse.beat_for(clock::now(), self.settings.confinement.load);
         let found = engines.for_failed(&asked, error, clock::now()).map_err(failed)?;
         let (id, prepared) = (found.id.clone(), self.prepare(utterance, &fallback(&found))?);
+        self.custody.hold(&utterance.ticket, Some(id.to_string()));
         let cast = fallback(&found);
         let spoken = self.speak_as(found, &cast, prepared, utterance);
         match Self::settle(engines, &id, utterance, spoken) {
@@ -184,24 +195,6 @@ impl Speaker<'_> {
         }
         engines.touch(id, utterance.manner.keep_loaded, clock::now());
         spoken
-    }
-
-    /// Makes the text ready for a voice; returns with it what will be said.
-    fn prepare(&self, utterance: &Utterance, cast: &Cast) -> Result<(Prepared, String), Stop> {
-        let speaking = Speaking { voice: &cast.voice, language: &cast.language };
-        let reading = utterance.manner.reading;
-        let (text, max) = (&utterance.text, self.settings.max_piece_chars);
-        let prepared = catch_unwind(AssertUnwindSafe(|| {
-            text::prepare(text, reading, speaking, self.dictionary, max, |_, _| ())
-        }));
-        let prepared = prepared.map_err(|_panic| {
-            let why = "its text could not be made ready; that is a bug".to_owned();
-            Stop::Failing(FailureClass::Text, why)
-        })?;
-        self.pulse.beat(clock::now());
-        let nothing = || Stop::because(Outcome::Dropped, "nothing in it can be spoken");
-        let words = prepared.words().ok_or_else(nothing)?;
-        Ok((prepared, words))
     }
 
     fn pull(
@@ -324,8 +317,15 @@ impl Speaker<'_> {
         self.send(AudioMessage::Chunk(utterance.id, chunk))
     }
 
-    /// Waits until there may be room, something important comes, or the marks have changed.
+    /// Waits until there may be room, something important comes, or the marks have changed. Whatever keeps it meanwhile is no
+    /// fault of the engine, nor of the utterance.
     fn wait(&self, utterance: &Utterance) {
+        let claim = self.custody.set_aside();
+        self.wait_for_room(utterance);
+        self.custody.take_back(claim);
+    }
+
+    fn wait_for_room(&self, utterance: &Utterance) {
         if self.voices.borrow_mut().advance() {
             let _woken = self.audio.freed().try_recv();
             self.pulse.beat(clock::now());
@@ -385,10 +385,4 @@ impl Speaker<'_> {
             _ => Stop::of(&error),
         }
     }
-}
-
-/// The fallback speaks English, whoever it takes the place of.
-fn fallback(found: &Found<'_>) -> Cast {
-    let language = FALLBACK_LANGUAGE.to_owned();
-    Cast { voice: found.voice.clone(), language, engine: found.id.clone() }
 }

@@ -45,14 +45,22 @@ pub struct VoiceJobs {
     current: Option<Current>,
     deadline: Duration,
     /// The engine that broke down while no hand was free to drop it.
-    broken: Option<(EngineId, String)>,
+    broken: Option<Broken>,
     board: StatusBoard,
+}
+
+/// An engine that broke down, and the process that it ran in.
+struct Broken {
+    engine: EngineId,
+    process: Option<u32>,
+    why: String,
 }
 
 /// The voice that is being made.
 struct Current {
     job: VoiceJob,
     engine: EngineId,
+    process: Option<u32>,
     embedding: Box<dyn Embedding>,
     stopwatch: Stopwatch,
 }
@@ -77,14 +85,27 @@ impl VoiceJobs {
         self.waiting.push_back(job);
     }
 
+    /// Whether the next step begins a voice, whose engine may have to be loaded for it.
+    pub fn begins_next(&self) -> bool {
+        self.current.is_none() && !self.waiting.is_empty()
+    }
+
+    /// Gives everything up: the daemon is stopping.
+    pub fn end_all(&mut self) {
+        let current = self.current.take().map(|current| current.job);
+        for job in current.into_iter().chain(std::mem::take(&mut self.waiting)) {
+            self.end(job, Err(NotMade::Failed("the daemon is stopping".to_owned())));
+        }
+    }
+
     /// Takes the next step, or begins the next voice; `false` where there is none.
     pub fn step(&mut self, engines: &mut Engines) -> bool {
         if let Some(current) = &self.current {
             engines.touch(&current.engine, None, clock::now());
         }
         let has_stepped = self.advance();
-        if let Some((engine, why)) = self.broken.take() {
-            engines.discard(&engine, &why);
+        if let Some(Broken { engine, process, why }) = self.broken.take() {
+            engines.discard_of(&engine, process, &why);
         }
         if has_stepped {
             return true;
@@ -124,7 +145,10 @@ impl VoiceJobs {
             }
             Err(error) => {
                 if error.is_breakdown() {
-                    self.broken = Some((current.engine, error.to_string()));
+                    let Current { engine, process, .. } = current;
+                    self.broken = Some(Broken { engine, process, why: error.to_string() });
+                    self.end(current.job, Err(NotMade::Failed(error.to_string())));
+                    return true;
                 }
                 self.end(current.job, Err(NotMade::Failed(error.to_string())));
             }
@@ -142,16 +166,17 @@ impl VoiceJobs {
             let embedding = catch_unwind(AssertUnwindSafe(embed));
             match embedding.unwrap_or(Err(EngineError::Panicked)) {
                 Err(error) if error.is_breakdown() => {
-                    self.broken = Some((id, error.to_string()));
+                    let process = engine.process();
+                    self.broken = Some(Broken { engine: id, process, why: error.to_string() });
                     Err(error)
                 }
-                embedding => Ok((id, embedding?)),
+                embedding => Ok((id, engine.process(), embedding?)),
             }
         });
         match begun {
-            Ok((engine, embedding)) => {
+            Ok((engine, process, embedding)) => {
                 let stopwatch = Stopwatch::new(self.deadline);
-                self.current = Some(Current { job, engine, embedding, stopwatch });
+                self.current = Some(Current { job, engine, process, embedding, stopwatch });
             }
             Err(error) => self.end(job, Err(NotMade::Failed(error.to_string()))),
         }

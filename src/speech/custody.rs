@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use parking_lot::Mutex;
 
-use super::{Delivery, FailureClass, Outcome, Report, Ticket};
+use super::{Delivery, FailureClass, Report, Ticket};
 
 /// What the engine works on. A clone is the same place.
 #[derive(Debug, Clone, Default)]
@@ -15,17 +15,29 @@ pub struct Custody {
     claim: Arc<Mutex<Option<Claim>>>,
 }
 
+/// What is worked on, and by whom.
 #[derive(Debug)]
-struct Claim {
+pub struct Claim {
     report: Report,
     delivery: Delivery,
+    engine: Option<String>,
 }
 
 impl Custody {
-    /// The engine works on that from now on.
-    pub fn hold(&self, ticket: &Ticket) {
-        let claim = Claim { report: ticket.report().clone(), delivery: ticket.delivery.clone() };
-        *self.claim.lock() = Some(claim);
+    /// That is worked on from now on, by that engine where it is known.
+    pub fn hold(&self, ticket: &Ticket, engine: Option<String>) {
+        let (report, delivery) = (ticket.report().clone(), ticket.delivery.clone());
+        *self.claim.lock() = Some(Claim { report, delivery, engine });
+    }
+
+    /// Nothing is worked on for a while; [`Custody::take_back`] goes on.
+    pub fn set_aside(&self) -> Option<Claim> {
+        self.claim.lock().take()
+    }
+
+    /// Goes on with what was set aside.
+    pub fn take_back(&self, claim: Option<Claim>) {
+        *self.claim.lock() = claim;
     }
 
     /// The engine came back.
@@ -33,18 +45,25 @@ impl Custody {
         *self.claim.lock() = None;
     }
 
-    /// Ends what the engine works on, in the place of its ticket, which says nothing any more. Returns what it was.
-    pub fn end(&self, outcome: Outcome, reason: String, now: SystemTime) -> Option<Report> {
-        let Claim { mut report, delivery } = self.claim.lock().take()?;
-        report.failure = Some(FailureClass::Hang);
-        (report.outcome, report.reason, report.ended_at) = (outcome, Some(reason), Some(now));
-        delivery.deliver(&report).then_some(report)
+    /// Ends what the engine works on, in the place of its ticket, which says nothing any more. Returns what it was, and whose
+    /// work.
+    pub fn end(
+        &self,
+        class: FailureClass,
+        reason: String,
+        now: SystemTime,
+    ) -> Option<(Report, Option<String>)> {
+        let Claim { mut report, delivery, engine } = self.claim.lock().take()?;
+        (report.outcome, report.failure) = (class.outcome(), Some(class));
+        (report.reason, report.ended_at) = (Some(reason), Some(now));
+        delivery.deliver(&report).then_some((report, engine))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::speech::Outcome;
     use crate::speech::tests::report;
 
     #[test]
@@ -53,10 +72,11 @@ mod tests {
         let sink = Arc::clone(&seen);
         let deliver = Box::new(move |report: Report| sink.lock().push(report.outcome));
         let (custody, ticket) = (Custody::default(), Ticket::new(report(), deliver));
-        let end = || custody.end(Outcome::TimedOut, "it hangs".to_owned(), SystemTime::UNIX_EPOCH);
+        let end = || custody.end(FailureClass::Hang, "it hangs".to_owned(), SystemTime::UNIX_EPOCH);
         assert!(end().is_none(), "nothing is worked on");
-        custody.hold(&ticket);
-        let ended = end().unwrap();
+        custody.hold(&ticket, Some("pocket".to_owned()));
+        let (ended, engine) = end().unwrap();
+        assert_eq!(engine.as_deref(), Some("pocket"));
         assert_eq!((ended.outcome, ended.reason.as_deref()), (Outcome::TimedOut, Some("it hangs")));
         assert!(end().is_none());
         ticket.resolve(Outcome::Spoken, SystemTime::UNIX_EPOCH);
@@ -66,8 +86,8 @@ mod tests {
     #[test]
     fn what_came_back_cannot_be_given_up() {
         let custody = Custody::default();
-        custody.hold(&Ticket::new(report(), Box::new(|_| ())));
+        custody.hold(&Ticket::new(report(), Box::new(|_| ())), None);
         custody.release();
-        assert!(custody.end(Outcome::TimedOut, String::new(), SystemTime::UNIX_EPOCH).is_none());
+        assert!(custody.end(FailureClass::Hang, String::new(), SystemTime::UNIX_EPOCH).is_none());
     }
 }

@@ -82,7 +82,7 @@ fn worker(engine: &'static str, directory: &Path) -> WorkerEngine {
     let order = Order { places, choice: Choice::default(), engine: engine.to_owned(), model: None };
     let program = Path::new(env!("CARGO_BIN_EXE_speakerd"));
     let id = EngineId::new(engine);
-    WorkerEngine::start_with(program, order, &id, &Confinement::default()).unwrap()
+    WorkerEngine::start_with(program, &order, &id, &Confinement::default()).unwrap()
 }
 
 /// What each fault comes to: the voice, the outcome, a word of the reason, and whether the engine was lost with it.
@@ -119,15 +119,15 @@ fn whatever_an_engine_does_the_line_has_its_outcome_and_the_next_one_is_spoken()
 #[test]
 fn a_process_that_dies_hangs_or_swallows_memory_costs_one_line_each_time() {
     let engine = "isolation = \"process\"\nmemory_limit_mb = 200\nfallback = \"none\"";
-    let home = home(engine, "hang_secs = 1.0\nload_secs = 1.5");
+    let home = home(engine, "hang_secs = 3.0\nload_secs = 5.0");
     let mut daemon = home.start();
     for (voice, outcome, reason) in [
         ("faulty:panic@3", "failed", "exit status: 101"),
         ("faulty:exit@3", "failed", "exit status: 7"),
         ("faulty:bloat@3", "failed", "more than 200 MB"),
-        ("faulty:hang@3", "timed-out", "made no sound for 1 s"),
-        ("faulty:hang@0", "timed-out", "made no sound for 1 s"),
-        ("faulty:load-hang", "failed", "made no sound"),
+        ("faulty:hang@3", "timed-out", "made no sound for 3 s"),
+        ("faulty:hang@0", "timed-out", "made no sound for 3 s"),
+        ("faulty:load-hang", "timed-out", "made no sound"),
         ("faulty:load-exit", "failed", "exit status: 7"),
     ] {
         assert_eq!(say(&home, "faulty:fine", "abc").0, "spoken");
@@ -137,7 +137,7 @@ fn a_process_that_dies_hangs_or_swallows_memory_costs_one_line_each_time() {
         assert_eq!(was, outcome, "{voice}: {why}");
         assert!(why.contains(reason), "{voice}: {why}");
         let took = begun.elapsed();
-        assert!(took < Duration::from_secs(6), "{voice} took {took:?}");
+        assert!(took < Duration::from_secs(15), "{voice} took {took:?}");
         assert_eq!(say(&home, "faulty:fine", "abc").0, "spoken", "after {voice}");
         if !voice.contains("load") {
             wait_for_end(before.unwrap());
@@ -245,7 +245,7 @@ fn a_daemon_that_hangs_on_its_own_thread_saves_all_positions_and_starts_itself_a
     let engine = "isolation = \"thread\"\nvoice = \"faulty:hang@3\"\nfallback = \"none\"";
     let watch = "[[watch]]\npath = \"$HOME/a.txt\"\nvoice = \"faulty:fine\"\n\
                  [[watch]]\npath = \"$HOME/b.txt\"\nvoice = \"faulty:hang@3\"\n";
-    let limits = "[limits]\nhang_secs = 1.5\n";
+    let limits = "[limits]\nhang_secs = 5.0\n";
     let home = Home::new(&format!("{watch}{NULL}[engine]\n{engine}\n{limits}"));
     let mut daemon = home.start();
     let before = status(&home);
@@ -260,7 +260,7 @@ fn a_daemon_that_hangs_on_its_own_thread_saves_all_positions_and_starts_itself_a
     let after = loop {
         let answer = home.run(&["status", "--json"]);
         let status = serde_json::from_slice::<Value>(&answer.stdout).unwrap_or_default();
-        if status["daemon"]["n_rescues"] == 1 {
+        if status["daemon"]["n_rescues"].as_u64() >= Some(1) {
             break status;
         }
         assert!(begun.elapsed().as_secs() < 30, "{}", home.log());
@@ -277,11 +277,65 @@ fn a_daemon_that_hangs_on_its_own_thread_saves_all_positions_and_starts_itself_a
     let log = home.log();
     assert!(log.contains("timed-out") && log.contains("the thread inference hangs"), "{log}");
     assert!(home.ok(&["status"]).contains("started itself anew once"));
-    // It hangs as often as it is made to, and goes on each time.
+    // It hangs as often as it is made to, and goes on each time; nothing is left over from the lives before.
+    let n_descriptors = n_descriptors(&after);
     home.append("b.txt", "and this one, too\n");
     wait_for_rescues(&home, 2);
     home.ok(&["wait-idle"]);
+    wait_until(&home, "the descriptors", |status| self::n_descriptors(status) <= n_descriptors);
     assert!(daemon.end_with(Signal::TERM).success(), "{}", home.log());
+}
+
+fn n_descriptors(status: &Value) -> usize {
+    let directory = format!("/proc/{}/fd", status["daemon"]["pid"]);
+    std::fs::read_dir(directory).unwrap().count()
+}
+
+#[test]
+fn a_line_that_hangs_behind_one_that_is_held_is_not_tried_again_and_what_is_held_stays_so() {
+    // Short lines are spoken, long ones hang.
+    let watch = "[[watch]]\npath = \"$HOME/a.txt\"\nvoice = \"faulty:hang@9\"\n";
+    let engine = "[engine]\nisolation = \"thread\"\nfallback = \"none\"\n";
+    let home = Home::new(&format!("{watch}{NULL}{engine}[limits]\nhang_secs = 3.0\n"));
+    let _daemon = home.start();
+    home.ok(&["pause"]);
+    home.ok(&["volume", "0.5"]);
+    home.append("a.txt", "short\nthis one hangs\nlast\n");
+    wait_for_rescues(&home, 1);
+    let after = status(&home);
+    assert_eq!(
+        (&after["playback"]["paused"], &after["playback"]["volume"]),
+        (&true.into(), &0.5.into())
+    );
+    home.ok(&["resume"]);
+    home.ok(&["wait-idle"]);
+    let said = |entry: &Value| (entry["text"].clone(), entry["outcome"].clone());
+    let said: Vec<_> = home.history().iter().map(said).collect();
+    let wanted = [("short", "spoken"), ("this one hangs", "timed-out"), ("last", "spoken")];
+    assert_eq!(said, wanted.map(|(text, outcome)| (text.into(), outcome.into())));
+    assert_eq!(status(&home)["daemon"]["n_rescues"], 1, "{}", home.log());
+}
+
+#[test]
+fn what_was_asked_for_is_said_after_a_rescue_also_where_files_fill_the_queue() {
+    let watch = "[[watch]]\npath = \"$HOME/a.txt\"\n";
+    let engine = "[engine]\nisolation = \"thread\"\nvoice = \"faulty:fine\"\nfallback = \"none\"\n";
+    let queue = "[queue]\ncapacity = 2\n";
+    let home = Home::new(&format!("{watch}{NULL}{engine}{queue}[limits]\nhang_secs = 3.0\n"));
+    let _daemon = home.start();
+    home.ok(&["say", "--voice", "faulty:hang@3", "abcdefghij"]);
+    wait_until(&home, "the hang", |status| status["playback"]["speaking"]["id"] == 1);
+    home.ok(&["say", "one"]);
+    home.ok(&["say", "two"]);
+    for n in 1..=20 {
+        home.append("a.txt", &format!("line {n}\n"));
+    }
+    wait_for_rescues(&home, 1);
+    wait_until(&home, "everything", |status| status["queue"]["n_spoken"] == 22);
+    let texts: Vec<_> = home.history().iter().map(|it| it["text"].clone()).collect();
+    for said in ["one", "two", "line 1", "line 20"] {
+        assert_eq!(texts.iter().filter(|text| **text == said).count(), 1, "{said}: {texts:?}");
+    }
 }
 
 fn wait_for_rescues(home: &Home, n_rescues: u64) {
@@ -300,11 +354,13 @@ fn wait_for_rescues(home: &Home, n_rescues: u64) {
 #[cfg(feature = "builtin")]
 #[test]
 fn an_engine_that_hangs_the_daemon_three_times_in_a_row_is_replaced_for_a_while() {
-    let home = home("isolation = \"thread\"", "hang_secs = 0.5");
+    let home = home("isolation = \"thread\"", "hang_secs = 2.0");
     let _daemon = home.start();
     for n_rescues in 1..=3 {
         home.ok(&["say", "--voice", "faulty:hang@3", "abcdefghij"]);
         wait_for_rescues(&home, n_rescues);
+        // Another engine that speaks in between makes this one no better.
+        assert_eq!(say(&home, "rms", "One.").0, "spoken");
     }
     let (was, why) = say(&home, "faulty:hang@3", "abcdefghij");
     assert_eq!(was, "spoken", "{why}");

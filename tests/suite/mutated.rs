@@ -3,6 +3,9 @@
 //! Each property begins with something right and damages it. The long form takes some minutes:
 //! `PROPTEST_CASES=20000 cargo test --release mutated -- --nocapture`. What it finds becomes a test of its own.
 
+#[cfg(feature = "pocket")]
+mod files;
+
 use std::io::Cursor;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -19,6 +22,7 @@ use speakerd::paths::Paths;
 use speakerd::text::dictionary::Dictionary;
 use speakerd::text::{self, Piece, Reading, Speaking};
 use speakerd::watch::bookmarks::Bookmarks;
+use speakerd::watch::continuity::Mark;
 
 use crate::support::tone_engine::ToneEngine;
 
@@ -276,11 +280,14 @@ proptest! {
         let right = format!("{{\"version\":\"1\",\"files\":{{\"/a\":[{mark}],\"/b\":[{mark},{mark}]}}}}");
         std::fs::write(&file, damaged(right.as_bytes(), &damages)).unwrap();
         let mut bookmarks = Bookmarks::load(file.clone()).unwrap();
-        bookmarks.set(Path::new("/c"), Vec::new());
+        let others = ["/a", "/b"].map(|path| bookmarks.of(Path::new(path)));
+        let mark: Mark = serde_json::from_str(mark).unwrap();
+        bookmarks.set(Path::new("/c"), vec![mark]);
         bookmarks.save().unwrap();
         bookmarks.close().unwrap();
         let again = Bookmarks::load(file).unwrap();
-        prop_assert!(again.of(Path::new("/nobody")).is_empty());
+        prop_assert_eq!(again.of(Path::new("/c")), vec![mark]);
+        prop_assert_eq!(["/a", "/b"].map(|path| again.of(Path::new(path))), others);
         again.close().unwrap();
     }
 
@@ -342,83 +349,5 @@ impl std::io::Write for Said {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
-    }
-}
-
-#[cfg(feature = "pocket")]
-mod files {
-    use speakerd::voice::library::Library;
-    use speakerd::voice::recording::Recording;
-    use speakerd::weights::Checkpoint;
-
-    use super::*;
-
-    fn fixture(name: &str) -> Vec<u8> {
-        let root =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pocket-tts/english_tiny");
-        std::fs::read(root.join(name)).unwrap()
-    }
-
-    proptest! {
-        #![proptest_config(cases(60))]
-
-        #[test]
-        fn a_voice_file_is_taken_or_refused_by_name(damages in damages(), in_header: bool) {
-            let right = fixture("voice_state.safetensors");
-            // Most of the bytes are numbers, of which any will do.
-            let n_header = if in_header { 600.min(right.len()) } else { right.len() };
-            let (front, back) = right.split_at(n_header);
-            let bytes = [damaged(front, &damages), back.to_vec()].concat();
-            let home = tempfile::tempdir().unwrap();
-            let library = Library::new(home.path().join("voices"));
-            let file = home.path().join("state.safetensors");
-            std::fs::write(&file, &bytes).unwrap();
-            match library.import("nora", &file, "2026-01-01T00:00:00Z".to_owned()) {
-                Ok(card) => {
-                    prop_assert_eq!(card.name, "nora");
-                    prop_assert!(library.load("nora").is_ok());
-                }
-                Err(error) => prop_assert!(!error.to_string().is_empty()),
-            }
-            // As it may have been damaged in its place.
-            std::fs::create_dir_all(library.dir()).unwrap();
-            std::fs::write(library.dir().join("ida.safetensors"), &bytes).unwrap();
-            drop(library.cards());
-            drop(library.card("ida"));
-            drop(library.recording("ida"));
-        }
-
-        #[test]
-        fn weights_are_opened_or_refused(damages in damages()) {
-            let right = fixture("model.safetensors");
-            let (front, back) = right.split_at(2_000.min(right.len()));
-            let home = tempfile::tempdir().unwrap();
-            let file = home.path().join("model.safetensors");
-            std::fs::write(&file, [damaged(front, &damages), back.to_vec()].concat()).unwrap();
-            if let Ok(weights) = Checkpoint::open(&file) {
-                for name in weights.names() {
-                    if let Ok(shape) = weights.shape(&name).map(<[usize]>::to_vec) {
-                        drop(weights.floats(&name, &shape));
-                    }
-                }
-            }
-        }
-
-        #[test]
-        fn a_recording_is_sound_or_refused(damages in damages(), in_header: bool) {
-            let right = fixture("voice.wav");
-            let n_header = if in_header { 64 } else { right.len() };
-            let (front, back) = right.split_at(n_header);
-            let home = tempfile::tempdir().unwrap();
-            let file = home.path().join("voice.wav");
-            std::fs::write(&file, [damaged(front, &damages), back.to_vec()].concat()).unwrap();
-            match Recording::read(&file) {
-                Ok(recording) => {
-                    prop_assert!((4_000..=384_000).contains(&recording.rate_hz));
-                    prop_assert!(recording.samples.iter().all(|it| (-1.0..=1.0).contains(it)));
-                }
-                Err(error) => prop_assert!(error.to_string().contains("voice.wav")),
-            }
-        }
     }
 }

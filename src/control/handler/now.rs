@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use super::Handler;
 use crate::clock;
 use crate::memory;
+use crate::speech::UtteranceId;
 use crate::status::{CardState, Status};
 use crate::steering::Stopping;
 
@@ -33,6 +34,11 @@ impl Handler {
         let n_free = self.connections.available_permits();
         status.daemon.n_clients = self.max_connections.saturating_sub(n_free);
         status
+    }
+
+    /// Whether something that was asked for before that has no outcome yet.
+    pub fn has_open_before(&self, id: UtteranceId) -> bool {
+        self.queue.has_open_before(id)
     }
 
     /// Notes what the processes hold that were started: to ask takes longer than an answer may.

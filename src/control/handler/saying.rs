@@ -40,18 +40,29 @@ pub(super) struct Unsaid(Arc<Mutex<BTreeMap<u64, CarriedSay>>>);
 impl Handler {
     /// What has no outcome yet, in the order in which it was asked for.
     pub fn unsaid(&self) -> Vec<CarriedSay> {
-        self.unsaid.0.lock().values().cloned().collect()
+        let unsaid = self.unsaid.0.lock();
+        unsaid.values().cloned().chain(self.late.borrow().iter().cloned()).collect()
     }
 
-    /// Says what was asked of a daemon before this one. Returns how much of it found no room.
-    pub fn say_carried(&self, carried: Vec<CarriedSay>) -> usize {
-        let refused = carried.into_iter().filter(|it| {
+    /// Says what was asked of a daemon before this one, as soon as there is room for it.
+    pub fn say_carried(&self, carried: Vec<CarriedSay>) {
+        self.late.borrow_mut().extend(carried);
+        self.say_late();
+    }
+
+    /// Says what has found no room yet, in order.
+    pub fn say_late(&self) {
+        loop {
+            let Some(next) = self.late.borrow().front().cloned() else { return };
             let usual = self.manner.borrow().clone();
-            let manner = Manner { voice: it.voice.as_str().into(), rate: it.rate, ..usual };
-            let words = it.words.as_deref().map(Into::into);
-            self.enqueue(it.text.as_str().into(), words, manner, it.lane, None).is_err()
-        });
-        refused.count()
+            let manner = Manner { voice: next.voice.as_str().into(), rate: next.rate, ..usual };
+            let words = next.words.as_deref().map(Into::into);
+            let said = self.enqueue(next.text.as_str().into(), words, manner, next.lane, None);
+            if said.is_err() {
+                return;
+            }
+            self.late.borrow_mut().pop_front();
+        }
     }
 
     pub(super) async fn say(&self, say: Say) -> Reply {

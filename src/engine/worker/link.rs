@@ -201,9 +201,14 @@ impl Link {
         if self.answered == self.awaited {
             return true;
         }
-        // What it says, and if it is gone, does not matter: whoever asks next finds out.
-        let answer = self.answer_by(clock::now() + limit);
-        !matches!(answer, Ok(None))
+        // What it says does not matter; what it comes to shows.
+        let _answer = self.answer_by(clock::now() + limit);
+        self.answered == self.awaited && !self.has_ended()
+    }
+
+    /// Whether it ended as a service manager's helper ends that cannot do what it was asked for.
+    pub(super) fn was_refused(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(Some(status)) if status.code() == Some(1))
     }
 
     /// Whether the process is gone.
@@ -253,24 +258,29 @@ impl Link {
 
     /// Ends the process at once.
     pub(super) fn kill(&mut self) {
-        // Both are harmless where it has ended.
-        self.process.kill().ok();
-        self.process.wait().ok();
+        self.process.kill().ok(); // harmless where it has ended
+        self.wait_for_end();
+    }
+
+    /// Waits until the process is gone. One that the kernel does not let go, in a driver say, is left to itself.
+    fn wait_for_end(&mut self) {
+        let until = clock::now() + LAST_WORDS;
+        while clock::now() < until {
+            if self.has_ended() {
+                return;
+            }
+            let _waited = crossbeam_channel::after(Duration::from_millis(2)).recv();
+        }
     }
 
     /// Says how a process ended that closed its pipes.
     fn died(&mut self) -> EngineError {
         let pid = self.pid();
-        let until = clock::now() + LAST_WORDS;
-        while clock::now() < until {
-            if !matches!(self.process.try_wait(), Ok(None)) {
-                break;
-            }
-            let _waited = crossbeam_channel::after(Duration::from_millis(5)).recv();
-        }
-        self.process.kill().ok();
-        let how = match self.process.wait() {
-            Ok(status) => status.to_string(),
+        self.wait_for_end();
+        self.kill();
+        let how = match self.process.try_wait() {
+            Ok(Some(status)) => status.to_string(),
+            Ok(None) => "it closed its pipe, and cannot be ended".to_owned(),
             Err(error) => error.to_string(),
         };
         let broken_off =

@@ -22,7 +22,9 @@ pub(super) fn command(program: &Path, limit_bytes: u64) -> Option<Command> {
     let mut command = Command::new(find("systemd-run")?);
     command.args(["--user", "--scope", "--quiet", "--collect"]);
     command.args(["--description", "an engine of speakerd"]);
-    command.arg(format!("--property=MemoryMax={limit_bytes}"));
+    // A little more than the daemon allows, which can say what it was.
+    let most = limit_bytes.saturating_add(limit_bytes / 8);
+    command.arg(format!("--property=MemoryMax={most}"));
     // Without it, what is too much would go to the disk, and take everything else along.
     command.arg("--property=MemorySwapMax=0");
     command.arg(program);

@@ -41,6 +41,7 @@ impl Follower {
 impl Heard {
     /// Follows the daemon of a home.
     pub(super) fn follow(&self, home: &Home) -> Follower {
+        let n_before = super::status(home).daemon.n_clients;
         let mut process = home.command(&["history", "--follow", "--json"]);
         let mut process = process.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let (printed, heard) = (lines(&mut process), self.clone());
@@ -51,6 +52,9 @@ impl Heard {
                 heard.0.more.notify_all();
             }
         });
+        // Before the daemon can say anything that it would not hear. Others may come and go meanwhile: one more than before,
+        // and the one that asks, is enough.
+        super::wait_until(home, "the follower", |status| status.daemon.n_clients > n_before);
         Follower { process, reader }
     }
 

@@ -201,7 +201,9 @@ impl Drop for Section {
             } else {
                 "Not possible on this machine."
             });
-            self.publish();
+            // A report that cannot be written must not end the other scenarios; why it cannot be is printed by the panic.
+            let _written =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.publish()));
         }
     }
 }
