@@ -8,7 +8,6 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
-use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, WaitOptions, waitpid};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -95,7 +94,7 @@ impl Carried {
 
     /// Writes it down, to be read from the beginning.
     fn leave(&self) -> io::Result<File> {
-        let mut file = File::from(memfd_create(NAME, MemfdFlags::CLOEXEC)?);
+        let mut file = in_memory()?;
         file.write_all(&serde_json::to_vec(self)?)?;
         file.rewind()?;
         Ok(file)
@@ -245,10 +244,22 @@ fn start_anew(carried: &Carried) -> io::Error {
     anew.exec()
 }
 
+/// A file that is nowhere on a disk, or where that cannot be, one that has no name there.
+fn in_memory() -> io::Result<File> {
+    #[cfg(target_os = "linux")]
+    return Ok(File::from(rustix::fs::memfd_create(NAME, rustix::fs::MemfdFlags::CLOEXEC)?));
+    #[cfg(not(target_os = "linux"))]
+    tempfile::tempfile()
+}
+
 /// Whether standard input is what a life before this one left.
 fn is_carried() -> bool {
-    let target = std::fs::read_link("/proc/self/fd/0").unwrap_or_default();
-    target.to_string_lossy().starts_with(&format!("/memfd:{NAME}"))
+    if cfg!(target_os = "linux") {
+        let target = std::fs::read_link("/proc/self/fd/0").unwrap_or_default();
+        return target.to_string_lossy().starts_with(&format!("/memfd:{NAME}"));
+    }
+    rustix::fs::fstat(io::stdin())
+        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file())
 }
 
 /// Has the watch thread write down what became of the line that was given up. Everything else is on the disk already.
