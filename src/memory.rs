@@ -25,16 +25,18 @@ pub fn children_bytes() -> u64 {
 
 /// Resident memory of a process; 0 where it is gone.
 fn resident_in(pid: &str) -> u64 {
-    // The second number of statm is resident pages (proc_pid_statm(5)).
-    let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
-    let n_pages = statm.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok());
-    n_pages.unwrap_or(0) * rustix::param::page_size() as u64
+    bytes_in(pid, "VmRSS:")
 }
 
 /// The most resident memory that there ever was, in bytes; 0 where the system does not tell.
 pub fn peak_resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    bytes_in("self", "VmHWM:")
+}
+
+/// What a process's status says under a name (proc_pid_status(5)), which is in units of 1,024 bytes.
+fn bytes_in(pid: &str, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kilobytes = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok());
     kilobytes.map_or(0, |kilobytes: u64| kilobytes * 1_024)
 }
