@@ -33,7 +33,7 @@ pub fn peak_resident_bytes() -> u64 {
     bytes_in("self", "VmHWM:")
 }
 
-/// What a process's status says under a name (proc_pid_status(5)), which is in units of 1,024 bytes.
+/// What a process's status says under a name (`proc_pid_status(5)`), which is in units of 1,024 bytes.
 fn bytes_in(pid: &str, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(name));
