@@ -33,9 +33,14 @@ use crate::steering::{Steering, Stopping};
 use crate::text::dictionary::DictionaryFile;
 use crate::threads::Pulse;
 use engines::Engines;
+use limits::Pace;
 use past::Past;
 use speak::{Ended, Speaker};
 use voices::{VoiceJob, VoiceJobs};
+
+/// How often the daemon's own memory is looked at while an engine computes in it: to ask the system takes some 15 µs, and the
+/// built-in voice makes a chunk in a few hundred.
+const MEMORY_LOOK: Duration = Duration::from_millis(100);
 
 /// What can be asked of the thread.
 #[derive(Debug, Clone)]
@@ -105,6 +110,7 @@ pub struct Inference {
     pulse: Pulse,
     custody: Custody,
     past: RefCell<Past>,
+    memory_pace: Pace,
 }
 
 impl Inference {
@@ -134,6 +140,7 @@ impl Inference {
             pulse: Pulse::default(),
             custody: Custody::default(),
             past: RefCell::default(),
+            memory_pace: Pace::new(MEMORY_LOOK),
         }
     }
 
@@ -200,6 +207,7 @@ impl Inference {
                 settings: &self.settings,
                 dictionary: self.dictionary.current(),
                 custody: &self.custody,
+                memory_pace: &self.memory_pace,
                 past: &self.past,
                 pulse: &self.pulse,
             };

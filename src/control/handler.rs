@@ -185,15 +185,8 @@ impl Handler {
     /// # Errors
     /// Where they have too much to do.
     pub fn tell_engines(&self, settings: EngineSettings) -> Result<(), String> {
-        self.tell_engine(EngineCommand::Configure(settings))
-    }
-
-    /// Tells the engines something.
-    ///
-    /// # Errors
-    /// Where they have too much to do.
-    pub fn tell_engine(&self, command: EngineCommand) -> Result<(), String> {
-        self.command(command).map(drop).map_err(|refusal| refusal.message)
+        let told = self.command(EngineCommand::Configure(settings));
+        told.map(drop).map_err(|refusal| refusal.message)
     }
 
     async fn reload(&self) -> Reply {

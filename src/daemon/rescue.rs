@@ -17,6 +17,7 @@ use super::threads::Trouble;
 use crate::clock;
 use crate::control::handler::Handler;
 use crate::control::handler::saying::CarriedSay;
+use crate::engine::worker::own_program;
 use crate::inference::past::Past;
 use crate::speech::FailureClass;
 use crate::speech::custody::Custody;
@@ -274,12 +275,6 @@ async fn save(handler: &Handler) {
     }
 }
 
-/// This program, also where its file was replaced since it was started: the new one may understand other arguments.
-fn own_program() -> std::path::PathBuf {
-    let running = std::path::PathBuf::from("/proc/self/exe");
-    if running.exists() { running } else { std::env::current_exe().unwrap_or(running) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,9 +283,9 @@ mod tests {
     #[test]
     fn what_is_left_is_found() {
         let say = CarriedSay {
-            text: "Tea is ready.".to_owned(),
+            text: "Tea is ready.".into(),
             words: None,
-            voice: "rms".to_owned(),
+            voice: "rms".into(),
             rate: 1.5,
             lane: Lane::Important,
         };

@@ -64,7 +64,7 @@ pub fn language_of(voice: &str) -> Option<&str> {
 
 /// Whether the program is there. Looks only; it does not run it.
 pub fn installed() -> bool {
-    find_program().is_some()
+    find_program(PROGRAM).is_some()
 }
 
 /// Loads the engine: finds the program and asks it for its voices.
@@ -72,7 +72,7 @@ pub fn installed() -> bool {
 /// # Errors
 /// [`EngineError::MissingProgram`], or what went wrong when it was asked.
 pub fn load() -> Result<Box<dyn Engine>, EngineError> {
-    let program = find_program().ok_or_else(missing_program)?;
+    let program = find_program(PROGRAM).ok_or_else(missing_program)?;
     Ok(Box::new(Espeak::with_program(program)?))
 }
 
@@ -257,9 +257,10 @@ fn whole(number: f32) -> u32 {
     number.round() as u32
 }
 
-fn find_program() -> Option<PathBuf> {
+/// A program that can be run, by its name.
+pub(super) fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    let places = env::split_paths(&path).map(|dir| dir.join(PROGRAM));
+    let places = env::split_paths(&path).map(|dir| dir.join(name));
     places.into_iter().find(|file| file.is_file() && access(file, Access::EXEC_OK).is_ok())
 }
 

@@ -136,8 +136,8 @@ impl WorkerEngine {
     }
 }
 
-/// This program, also where its file was replaced since it was started.
-fn own_program() -> PathBuf {
+/// This program, also where its file was replaced since it was started: the new one may speak otherwise.
+pub fn own_program() -> PathBuf {
     let running = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
     if running.exists() {
         return running;

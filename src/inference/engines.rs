@@ -91,11 +91,6 @@ impl Engines {
         self.board.modify(|status| isolation.clone_into(&mut status.engine.isolation));
     }
 
-    /// Where engines run, and what they may take.
-    pub fn confinement(&self) -> &Confinement {
-        &self.confinement
-    }
-
     /// Who would speak where that voice is asked for: where nobody does, the fallback.
     ///
     /// # Errors
@@ -249,11 +244,6 @@ impl Engines {
         if self.loaded.get(id).is_some_and(|loaded| loaded.process == process) {
             self.discard(id, why);
         }
-    }
-
-    /// The process that an engine runs in, where it is loaded and has one.
-    pub fn process_of(&self, id: &EngineId) -> Option<u32> {
-        self.loaded.get(id)?.process
     }
 
     /// Notes that an engine spoke to the end.

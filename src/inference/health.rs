@@ -8,7 +8,7 @@ use crate::engine::registry::EngineId;
 use crate::status::Breakdowns;
 
 /// After so many failures in a row an engine is left alone.
-pub const MAX_IN_A_ROW: u32 = 3;
+const MAX_IN_A_ROW: u32 = 3;
 
 /// For how long at first; twice as long each time it fails again, up to the longest: a model that was mended speaks again
 /// within some minutes.

@@ -1,5 +1,6 @@
 //! What is too much: pure decisions, with the time as an argument.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// How much audio a text may become before it counts as runaway speech.
@@ -36,6 +37,29 @@ impl Stopwatch {
     }
 }
 
+/// What is done between chunks, and takes too long to be done between any two of them.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    every: Duration,
+    last: Cell<Option<Instant>>,
+}
+
+impl Pace {
+    /// Once in so long.
+    pub fn new(every: Duration) -> Self {
+        Self { every, last: Cell::new(None) }
+    }
+
+    /// Whether it is time; the first time it is.
+    pub fn is_due(&self, now: Instant) -> bool {
+        let is_due = self.last.get().is_none_or(|last| now.duration_since(last) >= self.every);
+        if is_due {
+            self.last.set(Some(now));
+        }
+        is_due
+    }
+}
+
 /// When an engine that was last used at that time is to be unloaded; `None` for never.
 pub fn unload_at(last_used: Instant, idle_unload: Option<Duration>) -> Option<Instant> {
     last_used.checked_add(idle_unload?)
@@ -59,6 +83,14 @@ mod tests {
         assert!(!stopwatch.add(Duration::from_secs(1)));
         assert!(stopwatch.add(Duration::from_millis(1)));
         assert_eq!(stopwatch.used(), Duration::from_millis(1_001));
+    }
+
+    #[test]
+    fn a_pace_is_kept_however_often_one_asks() {
+        let (pace, begun) = (Pace::new(Duration::from_millis(100)), crate::clock::now());
+        let asked = (0..250).step_by(10);
+        let due = asked.filter(|ms| pace.is_due(begun + Duration::from_millis(*ms)));
+        assert_eq!(due.collect::<Vec<_>>(), [0, 100, 200]);
     }
 
     #[test]

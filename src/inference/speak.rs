@@ -13,7 +13,7 @@ use crossbeam_channel::Select;
 use self::preparing::fallback;
 use super::EngineSettings;
 use super::engines::{Engines, Found};
-use super::limits::{Stopwatch, audio_budget};
+use super::limits::{Pace, Stopwatch, audio_budget};
 use super::past::Past;
 use super::stop::{Stop, check_sound};
 use super::voices::{VoiceJobs, too_late};
@@ -55,6 +55,8 @@ pub struct Speaker<'a> {
     pub past: &'a RefCell<Past>,
     /// Where the utterance can be given up from outside.
     pub custody: &'a Custody,
+    /// How often memory is looked at.
+    pub memory_pace: &'a Pace,
     /// Beaten with each chunk.
     pub pulse: &'a Pulse,
 }
@@ -291,6 +293,7 @@ impl Speaker<'_> {
         let time = now.duration_since(began);
         utterance.ticket.report_mut().compute += time;
         if let Some(limit) = self.settings.confinement.limit_within()
+            && self.memory_pace.is_due(now)
             && memory::resident_bytes() > limit
         {
             return Err(Stop::of(&EngineError::TooMuchMemory { limit_mb: limit >> 20 }));

@@ -23,7 +23,7 @@ fn paths() -> Paths {
 }
 
 /// Takes the comment sign off every line that is a key or a section.
-fn uncommented() -> String {
+pub(crate) fn uncommented() -> String {
     let is_setting = |line: &str| {
         let key = line.split(" = ").next().unwrap_or_default();
         line.contains(" = ") && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')

@@ -24,6 +24,7 @@ use speakerd::text::{self, Piece, Reading, Speaking};
 use speakerd::watch::bookmarks::Bookmarks;
 use speakerd::watch::continuity::Mark;
 
+use crate::docs::uncommented;
 use crate::support::tone_engine::ToneEngine;
 
 /// How often each property is tried where nothing else is said: a second's worth of each.
@@ -114,25 +115,9 @@ fn damaged(bytes: &[u8], damages: &[Damage]) -> Vec<u8> {
     bytes
 }
 
-/// The whole configuration, every key at its default, and a watch.
-fn every_key() -> String {
-    let is_setting = |line: &str| {
-        let key = line.split(" = ").next().unwrap_or_default();
-        line.contains(" = ") && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
-    };
-    let mut text = String::new();
-    for line in include_str!("../../config/speakerd.toml").lines() {
-        let bare = line.strip_prefix("# ").unwrap_or(line);
-        if bare.starts_with('[') || is_setting(bare) {
-            text.extend([bare, "\n"]);
-        }
-    }
-    text
-}
-
 #[test]
 fn what_is_damaged_was_right_before() {
-    toml::from_str::<RawConfig>(&every_key()).unwrap();
+    toml::from_str::<RawConfig>(&uncommented()).unwrap();
     for request in REQUESTS {
         serde_json::from_str::<Request>(request).unwrap();
     }
@@ -183,7 +168,7 @@ proptest! {
 
     #[test]
     fn a_configuration_is_right_or_names_what_is_wrong(damages in damages()) {
-        let text = every_key();
+        let text = uncommented();
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("speakerd.toml");
         std::fs::write(&file, damaged(text.as_bytes(), &damages)).unwrap();

@@ -21,11 +21,11 @@ const MAX_REPLAY: usize = 64;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CarriedSay {
     /// As it was asked for.
-    pub text: String,
+    pub text: Arc<str>,
     /// What to say, where that is something else.
-    pub words: Option<String>,
+    pub words: Option<Arc<str>>,
     /// Who.
-    pub voice: String,
+    pub voice: Arc<str>,
     /// Speed, as a factor.
     pub rate: f32,
     /// In which lane.
@@ -54,10 +54,9 @@ impl Handler {
     pub fn say_late(&self) {
         loop {
             let Some(next) = self.late.borrow().front().cloned() else { return };
+            let CarriedSay { text, words, voice, rate, lane } = next;
             let usual = self.manner.borrow().clone();
-            let manner = Manner { voice: next.voice.as_str().into(), rate: next.rate, ..usual };
-            let words = next.words.as_deref().map(Into::into);
-            let said = self.enqueue(next.text.as_str().into(), words, manner, next.lane, None);
+            let said = self.enqueue(text, words, Manner { voice, rate, ..usual }, lane, None);
             if said.is_err() {
                 return;
             }
@@ -117,9 +116,9 @@ impl Handler {
         let now = clock::now();
         let expires_at = self.max_age.get().map(|age| now + age);
         let what = CarriedSay {
-            text: text.to_string(),
-            words: words.as_deref().map(str::to_owned),
-            voice: manner.voice.to_string(),
+            text: Arc::clone(&text),
+            words: words.clone(),
+            voice: Arc::clone(&manner.voice),
             rate: manner.rate,
             lane,
         };

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::info;
 
+use crate::engine::espeak::find_program;
+
 /// It was tried and cannot be had, for as long as this process runs.
 static IS_USELESS: AtomicBool = AtomicBool::new(false);
 
@@ -19,7 +21,7 @@ pub(super) fn command(program: &Path, limit_bytes: u64) -> Option<Command> {
     if !Path::new(&runtime).join("systemd/private").exists() {
         return None;
     }
-    let mut command = Command::new(find("systemd-run")?);
+    let mut command = Command::new(find_program("systemd-run")?);
     command.args(["--user", "--scope", "--quiet", "--collect"]);
     command.args(["--description", "an engine of speakerd"]);
     // A little more than the daemon allows, which can say what it was.
@@ -36,9 +38,4 @@ pub(super) fn give_up() {
     if !IS_USELESS.swap(true, Ordering::Relaxed) {
         info!("the service manager gives no scope; the engine's memory is watched from here alone");
     }
-}
-
-fn find(program: &str) -> Option<std::path::PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|it| it.join(program)).find(|it| it.is_file())
 }
