@@ -27,6 +27,7 @@
       speakerd =
         {
           alsa-lib,
+          cmake,
           flite,
           installShellFiles,
           pkg-config,
@@ -45,7 +46,9 @@
               ../Cargo.toml
               ../LICENSE-APACHE
               ../LICENSE-FLITE
+              ../LICENSE-LAME
               ../LICENSE-MIT
+              ../LICENSE-OPUS
               ../build.rs
               ../config
               ../packaging/check.sh
@@ -58,6 +61,7 @@
           cargoLock.lockFile = ../Cargo.lock;
 
           nativeBuildInputs = [
+            cmake
             installShellFiles
             pkg-config
           ];
@@ -66,6 +70,8 @@
             flite
           ];
           env.FLITE_LIB_DIR = fliteLibDir flite;
+          # It is for libopus, which a crate builds; speakerd itself has nothing for it.
+          dontUseCmakeConfigure = true;
 
           # The tests want a sound server, a recogniser and a service manager. What is installed is tried instead.
           doCheck = false;
@@ -93,11 +99,13 @@
           meta = {
             description = "Speaks the lines that are appended to text files";
             mainProgram = "speakerd";
-            # Either of the first two, as one likes, and Flite's.
+            # Either of the first two, as one likes, and those of Flite, LAME and libopus.
             license = [
               lib.licenses.mit
               lib.licenses.asl20
               flite.meta.license
+              lib.licenses.lgpl3Only
+              lib.licenses.bsd3
             ];
             platforms = lib.platforms.linux;
           };

@@ -4,17 +4,17 @@
 # The sourcing script has changed to the root of the repository and runs under `set -eu`.
 # SKIP_PACKAGES=1 in the environment: everything is there, do not look.
 
-BUILD_APT="gcc libc6-dev pkg-config libasound2-dev flite1-dev ca-certificates"
-BUILD_DNF="gcc pkgconf-pkg-config alsa-lib-devel flite-devel"
-BUILD_PACMAN="gcc pkgconf alsa-lib flite"
-BUILD_BREW="flite"
+BUILD_APT="gcc libc6-dev make cmake pkg-config libasound2-dev flite1-dev ca-certificates"
+BUILD_DNF="gcc make cmake pkgconf-pkg-config alsa-lib-devel flite-devel"
+BUILD_PACMAN="gcc make cmake pkgconf alsa-lib flite"
+BUILD_BREW="cmake flite"
 
-# Only the tests need these: a private sound server, the other engine, what reads recordings, a file system that tells of
-# no changes, a service manager, and a clock that can be set.
-TEST_APT="pulseaudio pulseaudio-utils libasound2-plugins espeak-ng sox python3 python3-venv bindfs systemd procps faketime"
-TEST_DNF="pulseaudio pulseaudio-utils alsa-plugins-pulseaudio espeak-ng sox python3 bindfs systemd procps-ng libfaketime"
-TEST_PACMAN="pulseaudio alsa-plugins espeak-ng sox python libfaketime"
-TEST_BREW="pulseaudio espeak-ng sox python"
+# Only the tests need these: a private sound server, the other engine, what reads recordings and decodes what was encoded, a
+# file system that tells of no changes, a service manager, and a clock that can be set.
+TEST_APT="pulseaudio pulseaudio-utils libasound2-plugins espeak-ng sox mpg123 opus-tools flac python3 python3-venv bindfs systemd procps faketime"
+TEST_DNF="pulseaudio pulseaudio-utils alsa-plugins-pulseaudio espeak-ng sox mpg123 opus-tools flac python3 bindfs systemd procps-ng libfaketime"
+TEST_PACMAN="pulseaudio alsa-plugins espeak-ng sox mpg123 opus-tools flac python libfaketime"
+TEST_BREW="pulseaudio espeak-ng sox mpg123 opus-tools flac python"
 
 # give_up MESSAGE: ends the script.
 give_up() {

@@ -14,10 +14,13 @@ class Speakerd < Formula
   license all_of: [
     { any_of: ["MIT", "Apache-2.0"] },
     :cannot_represent, # Flite's, whose voices are linked in
+    "LGPL-3.0-only", # LAME
+    "BSD-3-Clause", # libopus
   ]
   head "file://#{ENV.fetch("HOMEBREW_SPEAKERD_CHECKOUT") { File.expand_path("..", __dir__) }}",
        using: :git, branch: "main"
 
+  depends_on "cmake" => :build
   depends_on "pkgconf" => :build
   depends_on "rust" => :build
   depends_on "flite"
@@ -32,7 +35,7 @@ class Speakerd < Formula
     system "cargo", "install", *std_cargo_args
     generate_completions_from_executable(bin/"speakerd", "completions", shells: [:bash, :zsh, :fish])
     (man1/"speakerd.1").write Utils.safe_popen_read(bin/"speakerd", "man")
-    doc.install "config/speakerd.toml", "LICENSE-FLITE"
+    doc.install "config/speakerd.toml", "LICENSE-FLITE", "LICENSE-LAME", "LICENSE-OPUS"
   end
 
   # In place of `speakerd install`, which would start the daemon a second time.

@@ -32,6 +32,9 @@ pub mod weights;
 
 pub mod playback;
 
+#[cfg(feature = "http")]
+pub mod encode;
+
 pub mod control;
 
 pub mod cli;

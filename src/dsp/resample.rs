@@ -14,7 +14,10 @@ const SINC_LEN: usize = 128;
 /// Input samples per step: 5 ms at 16 kHz, so that the first sound does not wait.
 const STEP: usize = 80;
 
-/// Converts one utterance from an engine's rate to a card's. A new utterance takes a new one.
+/// How many of its input samples it keeps back at most: half the filter, and what does not fill a step yet.
+pub const LATENCY_SAMPLES: usize = SINC_LEN / 2 + STEP - 1;
+
+/// Converts one utterance from an engine's rate to a card's or a file's. A new utterance takes a new one.
 pub struct Resampler {
     /// `None` where the rates are equal.
     inner: Option<Async<f32>>,

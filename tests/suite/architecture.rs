@@ -12,13 +12,17 @@ const MAX_LINES: usize = 400;
 const UNSAFE: [&str; 3] = ["daemon/heap.rs", "engine/builtin/ffi.rs", "nn/kernels.rs"];
 
 /// The only files that may name a crate.
-const CRATES: [(&str, &[&str]); 18] = [
+const CRATES: [(&str, &[&str]); 22] = [
     ("rodio", &["playback/device.rs"]),
     ("cpal", &["playback/device.rs"]),
     // The daemon has a file of that name.
     ("notify", &["watch/hints.rs", "daemon.rs"]),
     ("rubato", &["dsp/resample.rs"]),
-    ("hound", &["playback/wav.rs", "commands/synth.rs"]),
+    ("hound", &["playback/wav.rs", "commands/synth.rs", "encode/linear.rs"]),
+    ("mp3lame_encoder", &["encode/mp3.rs"]),
+    ("opus", &["encode/opus.rs"]),
+    ("ogg", &["encode/opus.rs"]),
+    ("flac_codec", &["encode/flac.rs"]),
     ("clap", &["cli", "main.rs"]),
     ("candle_core", &["nn", "engine"]),
     ("candle_nn", &["nn", "engine"]),
