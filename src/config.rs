@@ -3,6 +3,7 @@
 //! Does not know that a daemon exists: `speakerd config check` uses it as well. What may be typed is in [`raw`];
 //! everything here has been checked, paths are absolute and numbers are in range.
 
+pub mod address;
 pub mod check;
 pub mod error;
 pub mod filter;

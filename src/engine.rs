@@ -5,13 +5,18 @@
 
 pub mod error;
 pub mod registry;
+pub mod speech_server;
 
 #[cfg(feature = "builtin")]
 pub mod builtin;
 pub mod espeak;
 #[cfg(feature = "pocket")]
 pub mod pocket;
+#[cfg(feature = "http")]
+pub mod remote;
 pub mod worker;
+
+mod wav_header;
 
 // In the program that the tests run, and in no other.
 #[cfg(feature = "faulty")]

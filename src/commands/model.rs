@@ -18,7 +18,7 @@ pub mod token;
 pub mod verify;
 
 use crate::cli::Model as Command;
-use crate::config::{Config, check};
+use crate::config::{Config, address};
 use crate::paths::Paths;
 
 /// Runs `speakerd model …`.
@@ -40,7 +40,7 @@ fn hub(paths: &Paths) -> anyhow::Result<String> {
     if let Ok(address) = std::env::var("HF_ENDPOINT")
         && !address.is_empty()
     {
-        return check::hub(&address).map_err(|why| anyhow::anyhow!("HF_ENDPOINT: {why}"));
+        return address::hub(&address).map_err(|why| anyhow::anyhow!("HF_ENDPOINT: {why}"));
     }
     Ok(Config::load(None, paths, super::environment())?.models.hub)
 }

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::address::hub;
 use super::error::Origin;
 use super::raw::{RawAlerts, RawConfig, RawLimits, RawMetrics, RawQueue, RawText, RawWatch};
 use super::{
@@ -47,6 +48,7 @@ impl RawConfig {
             audio,
             text,
             models,
+            remote,
             metrics,
             alerts,
             log,
@@ -57,6 +59,7 @@ impl RawConfig {
             kind: engine.kind,
             model: chosen_model(&engine.model, paths, &base)?,
             quantisation: engine.quant,
+            server: remote.check(engine.kind, paths, &base)?.map(Into::into),
         };
         let registry = Registry::new(Places::below(&paths.data_dir), choice.clone());
         let known = |voice: &str| registry.check_known(voice).map_err(|error| error.to_string());
@@ -293,38 +296,6 @@ fn memory_limit(n_mb: u64) -> Result<Option<u64>, ConfigError> {
     }
 }
 
-/// The address of a hub, without a slash at its end.
-///
-/// # Errors
-/// Where it is not encrypted and leads off this machine, or is no address at all.
-pub fn hub(text: &str) -> Result<String, String> {
-    let address = text.trim_end_matches('/');
-    let (is_secure, rest) =
-        match (address.strip_prefix("https://"), address.strip_prefix("http://")) {
-            (Some(rest), _) => (true, rest),
-            (None, Some(rest)) => (false, rest),
-            (None, None) => return Err(format!("`{text}` is no https:// address")),
-        };
-    let host = rest.split('/').next().unwrap_or_default();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/[]".contains(c);
-    if host.is_empty() || !rest.chars().all(is_plain) {
-        return Err(format!("`{text}` is no address such as https://huggingface.co"));
-    }
-    if !is_secure && !is_loopback(host) {
-        return Err(format!("`{text}` is not encrypted; only https:// leads off this machine"));
-    }
-    Ok(address.to_owned())
-}
-
-/// Whether a host, with its port or without, is this machine.
-pub fn is_loopback(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
 /// Whether a path is a pattern rather than a name.
 pub fn is_pattern(path: &str) -> bool {
     path.contains(['*', '?', '['])
@@ -348,7 +319,11 @@ fn chosen_model(model: &str, paths: &Paths, base: &Path) -> Result<Option<String
     }
 }
 
-fn within<T: PartialOrd + std::fmt::Display + Copy>(
+/// A value that is in a range.
+///
+/// # Errors
+/// Names the key and the range.
+pub(super) fn within<T: PartialOrd + std::fmt::Display + Copy>(
     key: &str,
     value: T,
     range: RangeInclusive<T>,
@@ -363,7 +338,15 @@ fn within<T: PartialOrd + std::fmt::Display + Copy>(
     }
 }
 
-fn secs(key: &str, value: f64, range: RangeInclusive<f64>) -> Result<Duration, ConfigError> {
+/// A time in seconds that is in a range.
+///
+/// # Errors
+/// Names the key and the range.
+pub(super) fn secs(
+    key: &str,
+    value: f64,
+    range: RangeInclusive<f64>,
+) -> Result<Duration, ConfigError> {
     within(key, value, range).map(Duration::from_secs_f64)
 }
 

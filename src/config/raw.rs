@@ -1,6 +1,7 @@
 //! The configuration as it is typed: serde structs whose defaults are the defaults, and the checks that turn them
 //! into a `Config`.
 
+mod remote;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use crate::engine::registry::{self, Kind, Quantisation};
 use crate::engine::worker::Isolation;
 use crate::text::Step;
 use crate::text::emoji::Emoji;
+pub use remote::RawRemote;
 pub use watch::RawWatch;
 
 /// The whole file.
@@ -34,6 +36,8 @@ pub struct RawConfig {
     pub text: RawText,
     /// Where models are got from.
     pub models: RawModels,
+    /// Another server that speaks.
+    pub remote: RawRemote,
     /// What is measured, for others.
     pub metrics: RawMetrics,
     /// What is too much to go on without a word.
@@ -242,6 +246,9 @@ impl Default for RawLog {
     }
 }
 
+/// The setting that is a secret.
+const KEY: &str = "remote.key";
+
 impl RawConfig {
     /// Reads a file.
     ///
@@ -250,8 +257,12 @@ impl RawConfig {
     pub fn read(file: &Path) -> Result<Self, ConfigError> {
         let refuse = |key: Option<String>, reason: String| ConfigError {
             origin: Some(Origin::File(file.to_path_buf())),
+            reason: match key.as_deref() {
+                // What was found there is the key.
+                Some(KEY) => "is no text; put it in quotes".to_owned(),
+                _ => remote::without_keys(&reason),
+            },
             key,
-            reason,
         };
         let text = std::fs::read_to_string(file)
             .map_err(|error| refuse(None, format!("cannot be read: {error}")))?;
@@ -280,8 +291,11 @@ impl RawConfig {
         for (name, value) in variables {
             let Some((section, key)) = setting_of(&name) else { continue };
             let Some(toml::Value::Table(keys)) = table.get_mut(&section) else { continue };
-            keys.insert(key.clone(), scalar(&value));
-            let key = format!("{section}.{key}");
+            let setting = format!("{section}.{key}");
+            let text = || toml::Value::String(value.clone());
+            // A key is a text, also one of digits.
+            keys.insert(key, if setting == KEY { text() } else { scalar(&value) });
+            let key = setting;
             raw = serde_path_to_error::deserialize(table.clone()).map_err(|error| ConfigError {
                 origin: Some(Origin::Variable(name.clone())),
                 key: Some(key.clone()),

@@ -61,6 +61,22 @@ pub enum EngineError {
         /// Why, and the way out.
         reason: String,
     },
+    /// The speech server that is asked gives no answer, or none that helps: it is down, overloaded, or wants another key.
+    #[error("the speech server {server} cannot be had: {reason}")]
+    Unreachable {
+        /// Its address.
+        server: String,
+        /// Why.
+        reason: String,
+    },
+    /// The speech server refuses this request, or answers it with something else than speech.
+    #[error("the speech server {server} does not speak this: {reason}")]
+    Declined {
+        /// Its address.
+        server: String,
+        /// What it says, or what came of it.
+        reason: String,
+    },
     /// The engine made no audio for longer than any engine takes: it hangs.
     #[error("the engine made no sound for {waited_secs} s")]
     Hung {
@@ -126,6 +142,7 @@ impl EngineError {
     pub fn is_breakdown(&self) -> bool {
         match self {
             Self::Hung { .. }
+            | Self::Unreachable { .. }
             | Self::Died { .. }
             | Self::TooMuchMemory { .. }
             | Self::Nonsense { .. }
@@ -138,6 +155,7 @@ impl EngineError {
             | Self::BadModel { .. }
             | Self::BadVoice { .. }
             | Self::CannotClone { .. }
+            | Self::Declined { .. }
             | Self::Resting { .. }
             | Self::Told(_)
             | Self::Failed(_)

@@ -5,7 +5,6 @@
 //! rate down to 0.46, below which the program does not go.
 
 mod child;
-mod wav_header;
 
 use std::collections::BTreeSet;
 use std::env;
@@ -15,7 +14,7 @@ use std::time::Duration;
 use rustix::fs::{Access, access};
 
 use self::child::Child;
-use self::wav_header::WavHeader;
+use super::wav_header::{WavHeader, WavSound};
 use super::{Engine, EngineError, EngineInfo, Prosody, Speech, SpeechStream};
 use crate::pcm::{self, PcmChunk, PcmSpec};
 
@@ -166,8 +165,13 @@ impl Stream<'_> {
         sound.extend(self.odd_byte.take());
         match self.head.take() {
             None => sound.extend_from_slice(bytes),
-            Some(mut head) => match head.push(bytes, SPEC).map_err(failed)? {
-                Some(after) => sound.extend(after),
+            Some(mut head) => match head.push(bytes).map_err(failed)? {
+                Some(WavSound { spec, begun, .. }) if spec == SPEC => sound.extend(begun),
+                Some(WavSound { spec, .. }) => {
+                    let (has, wanted) = (spec.sample_rate_hz, SPEC.sample_rate_hz);
+                    let reason = format!("this voice speaks at {has} Hz, not {wanted}");
+                    return Err(failed(format!("{reason}; choose another one")));
+                }
                 None => self.head = Some(head),
             },
         }

@@ -4,11 +4,13 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "pocket")]
 use super::pocket::casting::Casting;
+use super::speech_server::{self, SpeechServer};
 use super::worker::wire::Order;
 use super::worker::{Confinement, Isolation, WorkerEngine};
 use super::{Engine, EngineError, espeak};
@@ -24,6 +26,10 @@ pub const ESPEAK: &str = "espeak";
 #[cfg(feature = "pocket")]
 pub const POCKET: &str = "pocket";
 
+/// Another speech server.
+#[cfg(feature = "http")]
+pub const REMOTE: &str = super::remote::NAME;
+
 /// The engines of this build.
 pub const ENGINES: &[&str] = &[
     #[cfg(feature = "builtin")]
@@ -31,6 +37,8 @@ pub const ENGINES: &[&str] = &[
     ESPEAK,
     #[cfg(feature = "pocket")]
     POCKET,
+    #[cfg(feature = "http")]
+    REMOTE,
     #[cfg(feature = "faulty")]
     super::faulty::NAME,
 ];
@@ -52,6 +60,8 @@ pub enum Kind {
     Builtin,
     /// A model; where there is none, that is an error.
     Pocket,
+    /// Another speech server: what is no name of a voice in the binary or of espeak-ng is one of its voices.
+    Remote,
 }
 
 /// How a model's weights are kept in memory.
@@ -75,6 +85,8 @@ pub struct Choice {
     pub model: Option<String>,
     /// How its weights are kept.
     pub quantisation: Quantisation,
+    /// The speech server that can be asked.
+    pub server: Option<Arc<SpeechServer>>,
 }
 
 /// Where the engines' files are.
@@ -179,6 +191,9 @@ impl Registry {
             language: language.to_owned(),
             engine: EngineId::new(engine),
         };
+        if voice.starts_with(speech_server::PREFIX) {
+            return self.cast_remote(voice);
+        }
         #[cfg(feature = "builtin")]
         if super::builtin::VOICES.contains(&voice) {
             return Ok(of(BUILTIN, "en"));
@@ -190,6 +205,9 @@ impl Registry {
         if let Some(engine) = super::faulty::engine_of(voice) {
             return Ok(Cast { engine, ..of(super::faulty::NAME, "en") });
         }
+        if self.choice.kind == Kind::Remote {
+            return self.cast_remote(voice);
+        }
         #[cfg(feature = "pocket")]
         if let Some(cast) = self.casting.cast(voice)? {
             return Ok(cast);
@@ -200,8 +218,35 @@ impl Registry {
                 model: "english".to_owned(),
             }),
             (AUTO, Kind::Auto | Kind::Builtin) => self.cast(BUILTIN_VOICE),
+            // A speech server's voices are cast above.
             _ => Err(self.unknown(voice)),
         }
+    }
+
+    /// One of the speech server's voices. Whether it has that voice is found out when it is to speak.
+    #[cfg(feature = "http")]
+    fn cast_remote(&self, voice: &str) -> Result<Cast, EngineError> {
+        let Some(server) = &self.choice.server else {
+            let reason = format!("the voice `{voice}` is a speech server's; name it in remote.url");
+            return Err(EngineError::Failed(reason));
+        };
+        let voice = match voice {
+            AUTO => format!("{}{}", speech_server::PREFIX, server.voice),
+            voice => voice.to_owned(),
+        };
+        if server.voice_named(&voice).is_none() {
+            return Err(self.unknown(&voice));
+        }
+        // By the model: another one is another engine.
+        let engine = EngineId { engine: REMOTE, model: Some(server.model.clone()) };
+        Ok(Cast { voice, language: server.language.clone(), engine })
+    }
+
+    #[cfg(not(feature = "http"))]
+    #[expect(clippy::unused_self, reason = "as in the builds that can")]
+    fn cast_remote(&self, voice: &str) -> Result<Cast, EngineError> {
+        let reason = "this build asks no speech server; build it with the feature http";
+        Err(EngineError::Failed(format!("the voice `{voice}` cannot be had: {reason}")))
     }
 
     fn unknown(&self, voice: &str) -> EngineError {
@@ -228,7 +273,10 @@ impl Registry {
         #[cfg(feature = "builtin")]
         voices.extend(super::builtin::VOICES.iter().map(|voice| (*voice).to_owned()));
         #[cfg(feature = "pocket")]
-        voices.extend(self.casting.voices());
+        if self.choice.kind != Kind::Remote {
+            voices.extend(self.casting.voices());
+        }
+        voices.extend(self.choice.server.iter().flat_map(|it| it.known_voices()));
         voices.push("espeak:LANG (such as espeak:de, with espeak-ng installed)".to_owned());
         voices
     }
@@ -263,6 +311,11 @@ impl Registry {
             ESPEAK => espeak::load(),
             #[cfg(feature = "pocket")]
             POCKET => self.casting.load(id.model.as_deref().unwrap_or_default()),
+            #[cfg(feature = "http")]
+            REMOTE => match &self.choice.server {
+                Some(server) => super::remote::load(server),
+                None => Err(EngineError::Failed("remote.url names no speech server".to_owned())),
+            },
             #[cfg(feature = "faulty")]
             super::faulty::NAME => super::faulty::load(id.model.as_deref()),
             _ => Err(EngineError::Failed(format!("this build has no engine `{id}`"))),
@@ -311,5 +364,47 @@ pub fn is_reserved(name: &str) -> bool {
     if super::builtin::VOICES.contains(&name) {
         return true;
     }
-    name == AUTO || espeak::language_of(name).is_some()
+    name == AUTO || name.starts_with(speech_server::PREFIX) || espeak::language_of(name).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    #![cfg(all(feature = "http", feature = "builtin"))]
+
+    use super::super::speech_server::Api;
+    use super::*;
+
+    /// The voice and the engine that are cast for a name.
+    fn cast(
+        kind: Kind,
+        server: Option<SpeechServer>,
+        voice: &str,
+    ) -> Result<(String, String), EngineError> {
+        let choice = Choice { kind, server: server.map(Arc::new), ..Choice::default() };
+        let registry = Registry::new(Places::below(Path::new("/nowhere")), choice);
+        registry.cast(voice).map(|cast| (cast.voice, cast.engine.to_string()))
+    }
+
+    #[test]
+    fn a_speech_server_has_every_voice_that_is_not_of_this_machine() {
+        let server = || Some(SpeechServer::example(Api::OpenAi));
+        for (kind, voice, wanted) in [
+            (Kind::Remote, AUTO, ("remote:alloy", "remote tts-1")),
+            (Kind::Remote, "nova", ("nova", "remote tts-1")),
+            (Kind::Remote, "remote:rms", ("remote:rms", "remote tts-1")),
+            (Kind::Remote, "rms", ("rms", "builtin")),
+            (Kind::Remote, "espeak:de", ("espeak:de", "espeak")),
+            (Kind::Auto, AUTO, ("rms", "builtin")),
+            (Kind::Builtin, "remote:nova", ("remote:nova", "remote tts-1")),
+        ] {
+            let (voice_cast, engine) = cast(kind, server(), voice).unwrap();
+            assert_eq!((voice_cast.as_str(), engine.as_str()), wanted, "{kind:?} {voice}");
+        }
+        for (kind, voice) in [(Kind::Auto, "nova"), (Kind::Remote, ""), (Kind::Auto, "remote:")] {
+            let error = cast(kind, server(), voice).unwrap_err();
+            assert!(matches!(error, EngineError::UnknownVoice { .. }), "{kind:?} {voice}: {error}");
+        }
+        let error = cast(Kind::Auto, None, "remote:nova").unwrap_err();
+        assert!(error.to_string().contains("remote.url"), "{error}");
+    }
 }

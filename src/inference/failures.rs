@@ -18,6 +18,8 @@ pub fn class_of(error: &EngineError) -> FailureClass {
         EngineError::MissingProgram { .. }
         | EngineError::NoModel { .. }
         | EngineError::BadModel { .. }
+        | EngineError::Unreachable { .. }
+        | EngineError::Declined { .. }
         | EngineError::Resting { .. }
         | EngineError::Told(_)
         | EngineError::Failed(_)

@@ -193,6 +193,9 @@ impl Speaker<'_> {
             Ok(()) => engines.note_success(id),
             // It costs this utterance and the engine, whose state is not to be trusted any more.
             Err(Stop::Broken(_, why)) => engines.discard(id, why),
+            Err(Stop::NoVoice(error)) if error.is_breakdown() => {
+                engines.discard(id, &error.to_string());
+            }
             Err(Stop::With(..) | Stop::Failing(..) | Stop::NoVoice(_) | Stop::Suspend) => {}
         }
         engines.touch(id, utterance.manner.keep_loaded, clock::now());
@@ -381,6 +384,8 @@ impl Speaker<'_> {
             EngineError::UnknownVoice { .. }
             | EngineError::BadVoice { .. }
             | EngineError::CannotClone { .. }
+            | EngineError::Unreachable { .. }
+            | EngineError::Declined { .. }
                 if utterance.ticket.report().audio.is_zero() =>
             {
                 Stop::NoVoice(error)

@@ -28,9 +28,17 @@ const CRATES: [(&str, &[&str]); 22] = [
     ("candle_nn", &["nn", "engine"]),
     ("symphonia", &["voice/recording.rs"]),
     ("tokenizers", &["engine/pocket/tokenizer.rs", "engine/pocket/tokenizer/sentencepiece.rs"]),
-    // The only way out to the network.
-    ("ureq", &["commands/model/answer.rs", "commands/model/error.rs", "commands/model/token.rs"]),
-    ("backon", &["commands/model/download.rs"]),
+    // The only ways out to the network.
+    (
+        "ureq",
+        &[
+            "commands/model/answer.rs",
+            "commands/model/error.rs",
+            "commands/model/token.rs",
+            "engine/remote/line.rs",
+        ],
+    ),
+    ("backon", &["commands/model/download.rs", "engine/remote/speaking.rs"]),
     ("sha1", &["commands/model/checksum.rs"]),
     ("sha2", &["commands/model/checksum.rs", "voice/desk.rs"]),
     ("indicatif", &["commands/model/progress.rs", "commands/synth.rs", "commands/voice/show.rs"]),

@@ -1,5 +1,7 @@
 //! The contract of `support::contract`, held against every engine there is.
 
+#[cfg(feature = "http")]
+use speakerd::engine::remote;
 use speakerd::engine::{Engine, EngineError, EngineInfo, Speech, SpeechStream, espeak};
 #[cfg(feature = "builtin")]
 use speakerd::engine::{Prosody, builtin};
@@ -8,6 +10,8 @@ use speakerd::pcm::{PcmChunk, PcmSpec};
 use crate::support::contract::check_engine;
 #[cfg(feature = "builtin")]
 use crate::support::contract::{LINE, check_equal_length, speak};
+#[cfg(feature = "http")]
+use crate::support::speech_server::ScriptedServer;
 
 #[cfg(feature = "builtin")]
 #[test]
@@ -42,6 +46,15 @@ fn the_espeak_engine_keeps_the_contract() {
         let mut engine = espeak::load().unwrap();
         check_engine(engine.as_mut(), voice);
     }
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn the_remote_engine_keeps_the_contract() {
+    let server = ScriptedServer::start();
+    let mut engine = remote::load(&server.settings()).unwrap();
+    check_engine(engine.as_mut(), "alloy");
+    check_engine(engine.as_mut(), "remote:nova");
 }
 
 /// An engine that breaks one promise, to show that the contract notices.

@@ -10,9 +10,13 @@ use speakerd::engine::registry::{Choice, EngineId, Places};
 use speakerd::engine::worker::wire::Order;
 use speakerd::engine::worker::{Confinement, WorkerEngine};
 use speakerd::engine::{Engine, EngineError};
+#[cfg(feature = "http")]
+use speakerd::engine::{Prosody, Speech};
 
 use crate::support::contract::check_engine;
 use crate::support::program::Home;
+#[cfg(feature = "http")]
+use crate::support::speech_server::{ScriptedServer, Turn};
 
 const NULL: &str = "[audio]\noutput = \"null\"\nnull_speed = 20.0\n";
 
@@ -74,6 +78,32 @@ fn an_engine_in_a_process_keeps_the_contract() {
         let error = worker.embed("nobody").err().unwrap();
         assert!(matches!(error, EngineError::CannotClone { .. }), "{error}");
     }
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn a_speech_server_can_be_asked_from_a_process() {
+    let server = ScriptedServer::start();
+    let places = Places::below(Path::new("/nowhere"));
+    let choice = Choice { server: Some(server.settings().into()), ..Choice::default() };
+    let order = Order { places, choice, engine: "remote".to_owned(), model: None };
+    let program = Path::new(env!("CARGO_BIN_EXE_speakerd"));
+    let id = EngineId::new("remote");
+    let mut worker =
+        WorkerEngine::start_with(program, &order, &id, &Confinement::default()).unwrap();
+    check_engine(&mut worker, "alloy");
+    // What kind of a failure it is, is told here as well.
+    server.script(&[Turn::Say(401, "", "{}".to_owned())]);
+    let prosody = Prosody::default();
+    let speech = Speech { text: "Tea.", voice: "alloy", prosody, seed: 1 };
+    let mut stream = worker.begin(&speech).unwrap();
+    let error = loop {
+        match stream.next_chunk() {
+            Ok(chunk) => assert!(chunk.is_some_and(|chunk| chunk.samples.is_empty())),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, EngineError::Unreachable { .. }), "{error}");
 }
 
 #[cfg(feature = "builtin")]

@@ -30,6 +30,8 @@ mod policies;
 mod positions;
 mod reading;
 mod reload;
+#[cfg(feature = "http")]
+mod remote;
 mod restart;
 mod service;
 #[cfg(feature = "builtin")]

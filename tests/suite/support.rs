@@ -8,6 +8,8 @@ pub(crate) mod program;
 pub(crate) mod pulse;
 pub(crate) mod rig;
 pub(crate) mod shared;
+#[cfg(feature = "http")]
+pub(crate) mod speech_server;
 pub(crate) mod tone_engine;
 pub(crate) mod tones;
 pub(crate) mod virtual_card;

@@ -9,7 +9,7 @@ use super::checksum::Checksum;
 use super::error::DownloadError;
 use super::place::{Place, is_commit};
 use super::token::Token;
-use crate::config::check::is_loopback;
+use crate::config::address::is_loopback;
 
 /// The hub sends one on once or twice.
 const MAX_REDIRECTS: usize = 5;

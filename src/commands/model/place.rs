@@ -3,7 +3,7 @@
 //! Knows no network. What a name leads to lies beside the configuration under its last part, as
 //! [`crate::engine::pocket::files`] looks for it.
 
-use crate::config::check::is_loopback;
+use crate::config::address::is_loopback;
 
 /// A place.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::super::Config;
 use super::*;
+use crate::engine::speech_server::{Key, Secret};
 use crate::paths::Paths;
 
 fn paths() -> Paths {
@@ -53,6 +54,23 @@ fn a_wrong_key_or_value_is_refused_with_its_key() {
         ("[metrics]\ntextfile = \"/var/metrics.txt\"\n", "metrics.textfile", "ends in .prom"),
         ("[metrics]\ntextfile_secs = 0.0\n", "metrics.textfile_secs", "0 is not between"),
         ("[alerts]\nmemory_mb = -1.0\n", "alerts.memory_mb", "-1 is not between 0 and"),
+        ("[engine]\nkind = \"remote\"\n", "remote.url", "is empty, and engine.kind is \"remote\""),
+        ("[remote]\nurl = \"localhost:8880\"\n", "remote.url", "is no https:// address"),
+        (
+            "[remote]\nurl = \"https://ann:pass@example.com/v1\"\n",
+            "remote.url",
+            "there is a user in it",
+        ),
+        (
+            "[remote]\nurl = \"http://example.com/v1\"\nkey = \"k\"\n",
+            "remote.url",
+            "allow_http = true",
+        ),
+        ("[remote]\nkey = \"k\"\nkey_file = \"k\"\n", "remote.key", "keep one of them"),
+        ("[remote]\napi = \"morse\"\n", "remote.api", "unknown variant"),
+        ("[remote]\ndeadline_secs = 0\n", "remote.deadline_secs", "0 is not between"),
+        ("[remote]\nlanguage = \"English\"\n", "remote.language", "is no language"),
+        ("[remote]\napi = \"elevenlabs\"\nvoice = \"a/b\"\n", "remote.voice", "the voice's ID"),
         ("[radio]\n", "radio", "unknown field"),
     ] {
         let error = check(text, &[]).unwrap_err();
@@ -120,4 +138,54 @@ fn a_hub_is_an_address_that_leads_off_this_machine_only_encrypted() {
     for here in ["http://127.0.0.1:8080", "http://localhost", "http://[::1]:80"] {
         assert_eq!(hub(here), here);
     }
+}
+
+#[test]
+fn a_speech_server_is_named_with_what_it_needs() {
+    let server = |text: &str| {
+        let config = check(text, &[("SPEAKERD_REMOTE_KEY", "12345")]).unwrap();
+        config.engine.choice.server
+    };
+    assert_eq!(server(""), None);
+    let local = server("[remote]\nurl = \"http://localhost:8880/v1/\"\n").unwrap();
+    assert_eq!(local.url, "http://localhost:8880/v1");
+    assert_eq!(local.key, Key::Text(Secret::new("12345")), "digits are a text as well");
+    assert_eq!((local.model.as_str(), local.voice.as_str()), ("tts-1", "alloy"));
+    let other = server("[remote]\napi = \"elevenlabs\"\n").unwrap();
+    assert_eq!(
+        (other.url.as_str(), other.model.as_str()),
+        ("https://api.elevenlabs.io", "eleven_flash_v2_5")
+    );
+    let plain = "[remote]\nurl = \"http://nas.local:8880/v1\"\n";
+    assert!(server(&format!("{plain}allow_http = true\n")).is_some());
+    assert!(check(plain, &[]).unwrap().engine.choice.server.is_some(), "there is no key to read");
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn a_speech_server_has_no_voice_without_a_name() {
+    let text = "[engine]\nvoice = \"remote:\"\n[remote]\nurl = \"http://localhost/v1\"\n";
+    let error = check(text, &[]).unwrap_err();
+    assert_eq!(error.key.as_deref(), Some("engine.voice"), "{error}");
+}
+
+#[test]
+fn a_key_is_in_no_message() {
+    for text in [
+        "[remote]\nkey = sk-secret\n",
+        "[remote]\nkey = \"sk-secret\n",
+        "[remote]\napi_key = \"sk-secret\"\n",
+        "[remote]\nkey = [\"sk-secret\"]\n",
+        "[remote]\nurl = \"x\"\n\"key\"= 5ecret\n",
+        "remote = { key = \"sk-secret\", volume = 1 }\n",
+        "[remote]\nkey = 715ecret\n",
+    ] {
+        let error = check(text, &[]).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("ecret"), "{text}: {error}");
+    }
+    let error = check("[remote]\nkey = 1234567\n", &[]).unwrap_err().to_string();
+    assert!(!error.contains("1234567") && error.contains("put it in quotes"), "{error}");
+    let config =
+        check("[remote]\nurl = \"http://localhost/v1\"\nkey = \"sk-secret\"\n", &[]).unwrap();
+    assert!(!format!("{config:?}").contains("secret"));
 }

@@ -112,6 +112,8 @@ pub enum Fault {
     BadVoice { voice: String, reason: String },
     CannotClone { reason: String },
     Hung { waited_secs: u64 },
+    Unreachable { server: String, reason: String },
+    Declined { server: String, reason: String },
     Told(String),
 }
 
@@ -123,6 +125,8 @@ impl From<EngineError> for Fault {
             EngineError::BadVoice { voice, reason } => Self::BadVoice { voice, reason },
             EngineError::CannotClone { reason } => Self::CannotClone { reason },
             EngineError::Hung { waited_secs } => Self::Hung { waited_secs },
+            EngineError::Unreachable { server, reason } => Self::Unreachable { server, reason },
+            EngineError::Declined { server, reason } => Self::Declined { server, reason },
             error => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 Self::Told(cause.map_or(error.to_string(), |cause| format!("{error}: {cause}")))
@@ -139,6 +143,8 @@ impl From<Fault> for EngineError {
             Fault::BadVoice { voice, reason } => Self::BadVoice { voice, reason },
             Fault::CannotClone { reason } => Self::CannotClone { reason },
             Fault::Hung { waited_secs } => Self::Hung { waited_secs },
+            Fault::Unreachable { server, reason } => Self::Unreachable { server, reason },
+            Fault::Declined { server, reason } => Self::Declined { server, reason },
             Fault::Told(told) => Self::Told(told),
         }
     }

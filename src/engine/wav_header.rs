@@ -1,7 +1,7 @@
 //! The header of a WAV stream, read as it trickles in.
 //!
-//! Knows nothing of programs or pipes. A program that writes a stream does not know its length, so the
-//! lengths of the file and of the sound are not looked at: the sound ends where the stream ends.
+//! Knows nothing of programs, servers or pipes. Who writes a stream does not know its length, and says something large, or 0:
+//! the sound ends where the stream ends then.
 
 use crate::pcm::PcmSpec;
 
@@ -9,47 +9,68 @@ use crate::pcm::PcmSpec;
 /// than this.
 const MAX_BYTES: usize = 4_096;
 
+/// Lengths from here on are those of a stream: 12 hours of 24 kHz, and what programs write that do not know better.
+const UNKNOWN_BYTES: usize = 0x7fff_0000;
+
+/// The rates of speech that anything is made with.
+const RATES_HZ: std::ops::RangeInclusive<u32> = 4_000..=192_000;
+
 /// What has come so far.
 #[derive(Debug, Default)]
 pub(super) struct WavHeader {
     bytes: Vec<u8>,
 }
 
+/// A header that is complete.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct WavSound {
+    /// The rate of the samples; they are mono and have 16 bits.
+    pub(super) spec: PcmSpec,
+    /// How long they are; `None` where the stream's end tells.
+    pub(super) n_bytes: Option<usize>,
+    /// Those that have come already.
+    pub(super) begun: Vec<u8>,
+}
+
 impl WavHeader {
-    /// Takes bytes; once the header is complete, gives back those after it.
+    /// Takes bytes; once the header is complete, gives back what it says and those after it.
     ///
     /// # Errors
     /// What is wrong with it, in words.
-    pub(super) fn push(&mut self, bytes: &[u8], spec: PcmSpec) -> Result<Option<Vec<u8>>, String> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<Option<WavSound>, String> {
         self.bytes.extend_from_slice(bytes);
-        match sound_offset(&self.bytes, spec)? {
-            Some(offset) => Ok(Some(self.bytes.split_off(offset))),
+        match sound_in(&self.bytes)? {
+            Some((offset, spec, n_bytes)) => {
+                let begun = self.bytes.split_off(offset);
+                Ok(Some(WavSound { spec, n_bytes, begun }))
+            }
             None if self.bytes.len() > MAX_BYTES => Err("it sent a header without end".to_owned()),
             None => Ok(None),
         }
     }
 }
 
-/// Where the sound begins, once that is known.
-fn sound_offset(bytes: &[u8], spec: PcmSpec) -> Result<Option<usize>, String> {
+/// Where the sound begins, at which rate, and how long it is, once that is known.
+fn sound_in(bytes: &[u8]) -> Result<Option<(usize, PcmSpec, Option<usize>)>, String> {
     let Some((riff, _)) = bytes.split_at_checked(12) else { return Ok(None) };
     if !riff.starts_with(b"RIFF") || !riff.ends_with(b"WAVE") {
         return Err("it sent something else than a WAV stream".to_owned());
     }
     let mut offset = riff.len();
-    let mut has_format = false;
+    let mut format = None;
     // A chunk: four letters, a length of four bytes, and so many bytes, padded to an even number.
     while let Some((head, rest)) = bytes.get(offset..).and_then(|rest| rest.split_at_checked(8)) {
         let (name, length) = head.split_at(4);
         offset += head.len();
-        if name == b"data" {
-            return if has_format { Ok(Some(offset)) } else { Err(no_format()) };
-        }
         let n_bytes = number(length);
+        if name == b"data" {
+            let spec = format.ok_or_else(no_format)?;
+            let n_bytes = Some(n_bytes).filter(|it| (1..UNKNOWN_BYTES).contains(it));
+            return Ok(Some((offset, spec, n_bytes)));
+        }
         let Some(content) = rest.get(..n_bytes) else { return Ok(None) };
         if name == b"fmt " {
-            check_format(content, spec)?;
-            has_format = true;
+            format = Some(spec_of(content)?);
         }
         offset += n_bytes + n_bytes % 2;
     }
@@ -57,20 +78,19 @@ fn sound_offset(bytes: &[u8], spec: PcmSpec) -> Result<Option<usize>, String> {
 }
 
 /// The format chunk: kind, channels, rate, two derived numbers, bits.
-fn check_format(format: &[u8], spec: PcmSpec) -> Result<(), String> {
+fn spec_of(format: &[u8]) -> Result<PcmSpec, String> {
     let Some(fields) = format.get(..16) else { return Err(no_format()) };
     let [kind, n_channels, bits] = [0..2, 2..4, 14..16].map(|range| number(&fields[range]));
     if (kind, n_channels, bits) != (1, 1, 16) {
-        return Err(format!("it sent {n_channels} channels of {bits} bits, not 1 of 16"));
-    }
-    let rate_hz = number(&fields[4..8]);
-    if rate_hz != spec.sample_rate_hz.get() as usize {
         return Err(format!(
-            "this voice speaks at {rate_hz} Hz, not {}; choose another one",
-            spec.sample_rate_hz
+            "it sent WAV of kind {kind} with {n_channels} channels of {bits} bits, not of kind 1 with 1 of 16"
         ));
     }
-    Ok(())
+    let rate_hz = u32::try_from(number(&fields[4..8])).unwrap_or(0);
+    if !RATES_HZ.contains(&rate_hz) {
+        return Err(format!("it sent WAV at {rate_hz} Hz"));
+    }
+    Ok(PcmSpec::new(rate_hz))
 }
 
 fn no_format() -> String {
@@ -108,13 +128,26 @@ mod tests {
             for cut in 1..stream.len() {
                 let (first, second) = stream.split_at(cut);
                 let mut head = WavHeader::default();
-                let mut sound = head.push(first, SPEC).unwrap();
+                let mut sound = head.push(first).unwrap();
                 match &mut sound {
-                    Some(sound) => sound.extend_from_slice(second),
-                    None => sound = head.push(second, SPEC).unwrap(),
+                    Some(sound) => sound.begun.extend_from_slice(second),
+                    None => sound = head.push(second).unwrap(),
                 }
-                assert_eq!(sound.unwrap(), b"sound", "cut at {cut}");
+                let sound = sound.unwrap();
+                assert_eq!(sound.begun, b"sound", "cut at {cut}");
+                assert_eq!((sound.spec, sound.n_bytes), (SPEC, None), "cut at {cut}");
             }
+        }
+    }
+
+    #[test]
+    fn a_length_that_can_be_true_is_believed() {
+        for (said, n_bytes) in [(0, None), (4, Some(4)), (0x7fff_ffff, None), (u32::MAX, None)] {
+            let mut bytes = header(16_000, 1, b"");
+            let at = bytes.len() - 4;
+            bytes.splice(at.., u32::to_le_bytes(said));
+            let sound = WavHeader::default().push(&bytes).unwrap().unwrap();
+            assert_eq!(sound.n_bytes, n_bytes, "{said}");
         }
     }
 
@@ -122,7 +155,7 @@ mod tests {
     fn what_cannot_be_played_is_refused() {
         for (bytes, reason) in [
             (b"something else altogether".to_vec(), "something else"),
-            (header(16_000, 1, b""), "16000 Hz"),
+            (header(300, 1, b""), "300 Hz"),
             (header(22_050, 2, b""), "2 channels"),
             (b"RIFF....WAVEdata....".to_vec(), "without a format"),
             (
@@ -130,7 +163,7 @@ mod tests {
                 "without end",
             ),
         ] {
-            let error = WavHeader::default().push(&bytes, SPEC).unwrap_err();
+            let error = WavHeader::default().push(&bytes).unwrap_err();
             assert!(error.contains(reason), "{error}");
         }
     }
