@@ -368,9 +368,8 @@ pub fn is_reserved(name: &str) -> bool {
 }
 
 #[cfg(test)]
+#[cfg(all(feature = "http", feature = "builtin"))]
 mod tests {
-    #![cfg(all(feature = "http", feature = "builtin"))]
-
     use super::super::speech_server::Api;
     use super::*;
 

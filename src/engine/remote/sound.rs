@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn another_rate_is_brought_to_ours() {
-        let sound = bytes(&[8_000; 16_000]);
+        let sound = bytes(&vec![8_000; 16_000]);
         for (content_type, sound) in
             [("audio/wav", wav(16_000, &sound)), ("audio/pcm;rate=16000", sound)]
         {

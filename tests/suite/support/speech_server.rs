@@ -1,4 +1,4 @@
-//! A speech server that is asked as OpenAI's or ElevenLabs' is: it hums, a letter for 60 ms, and misbehaves when told to.
+//! A speech server that is asked in either of the two ways: it hums, a letter for 60 ms, and misbehaves when told to.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
