@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tracing::{debug, info, trace};
 
 use crate::clock;
+use crate::speech::stream::is_stream;
 use crate::speech::{FailureClass, Outcome, Report};
 use crate::status::{QueueStatus, StatusBoard};
 use crate::telemetry;
@@ -22,7 +23,7 @@ pub struct Entry {
     pub seq: u64,
     /// The utterance's id.
     pub id: u64,
-    /// The file's path, or `control`.
+    /// The file's path, `control`, or `http` and whoever asked there.
     pub source: String,
     /// The text as it stood in the file or the request.
     pub text: String,
@@ -75,6 +76,11 @@ impl Entry {
         }
     }
 
+    /// Whether it went to whoever asked for it, and was not heard here.
+    pub fn is_stream(&self) -> bool {
+        is_stream(&self.source)
+    }
+
     /// About what it takes in memory.
     fn n_bytes(&self) -> usize {
         let spoken = self.spoken_text.as_ref().map_or(0, String::len);
@@ -86,7 +92,7 @@ impl Entry {
 /// The ring. A clone is the same ring.
 #[derive(Debug, Clone)]
 pub struct History {
-    /// Contended by whoever publishes (watch, playback) and whoever reads (control), for one entry at a time.
+    /// Contended by whoever publishes (watch, playback, inference) and whoever reads (control), for one entry at a time.
     ring: Arc<Mutex<Ring>>,
     /// The last sequence number; closed by [`History::close`].
     latest: watch::Sender<Latest>,
@@ -106,9 +112,38 @@ pub struct Latest {
 struct Ring {
     entries: VecDeque<Arc<Entry>>,
     n_bytes: usize,
+    n_streams: usize,
     max_entries: usize,
     max_bytes: usize,
     seq: u64,
+    /// The highest number of those that were dropped because there was no more room.
+    lost_through: u64,
+}
+
+impl Ring {
+    fn push(&mut self, entry: Arc<Entry>) {
+        self.n_bytes += entry.n_bytes();
+        self.n_streams += usize::from(entry.is_stream());
+        // What others had spoken for themselves does not push out what was heard here.
+        let is_streams_turn = entry.is_stream() && self.n_streams > self.max_entries.div_ceil(2);
+        self.entries.push_back(entry);
+        if is_streams_turn && let Some(idx) = self.entries.iter().position(|it| it.is_stream()) {
+            self.drop_at(idx);
+        }
+        // The newest entry always stays: `replay` and a follower that keeps up must see it.
+        while self.entries.len() > 1
+            && (self.entries.len() > self.max_entries || self.n_bytes > self.max_bytes)
+        {
+            self.lost_through = self.entries.front().map_or(0, |entry| entry.seq);
+            self.drop_at(0);
+        }
+    }
+
+    fn drop_at(&mut self, idx: usize) {
+        let Some(dropped) = self.entries.remove(idx) else { return };
+        self.n_bytes -= dropped.n_bytes();
+        self.n_streams -= usize::from(dropped.is_stream());
+    }
 }
 
 /// What a follower gets next.
@@ -125,7 +160,15 @@ pub enum Next {
 impl History {
     /// A ring of at most so many entries and bytes.
     pub fn new(max_entries: usize, max_bytes: usize, board: StatusBoard) -> Self {
-        let ring = Ring { entries: VecDeque::new(), n_bytes: 0, max_entries, max_bytes, seq: 0 };
+        let ring = Ring {
+            entries: VecDeque::new(),
+            n_bytes: 0,
+            n_streams: 0,
+            max_entries,
+            max_bytes,
+            seq: 0,
+            lost_through: 0,
+        };
         Self {
             ring: Arc::new(Mutex::new(ring)),
             latest: watch::Sender::new(Latest::default()),
@@ -139,15 +182,7 @@ impl History {
             let mut ring = self.ring.lock();
             ring.seq += 1;
             let entry = Arc::new(Entry::of(ring.seq, report));
-            ring.n_bytes += entry.n_bytes();
-            ring.entries.push_back(entry);
-            // The newest entry always stays: `replay` and a follower that keeps up must see it.
-            while ring.entries.len() > 1
-                && (ring.entries.len() > ring.max_entries || ring.n_bytes > ring.max_bytes)
-            {
-                let oldest = ring.entries.pop_front().map_or(0, |entry| entry.n_bytes());
-                ring.n_bytes -= oldest;
-            }
+            ring.push(entry);
             ring.seq
         };
         self.latest.send_modify(|latest| latest.seq = seq);
@@ -159,14 +194,11 @@ impl History {
     /// The entry that follows that sequence number.
     pub fn after(&self, seq: u64) -> Next {
         let ring = self.ring.lock();
-        let Some(first) = ring.entries.front() else { return Next::None };
-        match (seq + 1).checked_sub(first.seq) {
-            None => Next::Lost,
-            Some(idx) => usize::try_from(idx)
-                .ok()
-                .and_then(|idx| ring.entries.get(idx))
-                .map_or(Next::None, |entry| Next::Entry(Arc::clone(entry))),
+        if seq < ring.lost_through {
+            return Next::Lost;
         }
+        let idx = ring.entries.partition_point(|entry| entry.seq <= seq);
+        ring.entries.get(idx).map_or(Next::None, |entry| Next::Entry(Arc::clone(entry)))
     }
 
     /// The sequence number before the oldest entry that is kept: where a follower begins.
@@ -175,13 +207,20 @@ impl History {
         ring.entries.front().map_or(ring.seq, |entry| entry.seq - 1)
     }
 
-    /// The last `n` entries with that outcome, oldest first.
-    pub fn last(&self, n: usize, outcome: Outcome) -> Vec<Arc<Entry>> {
+    /// The last `n` entries that were heard to their end, oldest first.
+    pub fn last_heard(&self, n: usize) -> Vec<Arc<Entry>> {
         let ring = self.ring.lock();
-        let newest = ring.entries.iter().rev().filter(|entry| entry.outcome == outcome);
+        let is_heard = |entry: &&Arc<Entry>| entry.outcome == Outcome::Spoken && !entry.is_stream();
+        let newest = ring.entries.iter().rev().filter(is_heard);
         let mut last: Vec<_> = newest.take(n).cloned().collect();
         last.reverse();
         last
+    }
+
+    /// The last `n` entries, whatever became of them, oldest first.
+    pub fn newest(&self, n: usize) -> Vec<Arc<Entry>> {
+        let ring = self.ring.lock();
+        ring.entries.iter().skip(ring.entries.len().saturating_sub(n)).cloned().collect()
     }
 
     /// Follows the sequence numbers.
@@ -272,34 +311,47 @@ fn log(report: &Report) {
 mod tests {
     use super::*;
     use crate::queue::{Order, queue};
+    use crate::speech::stream::Destination;
     use crate::speech::{Lane, Manner, Source};
 
+    fn publish(history: &History, source: &str, text: &str) {
+        let (intake, _outlet) = queue(1, &history.board);
+        let reading = crate::text::Reading::default();
+        let manner = Manner {
+            voice: "rms".into(),
+            rate: 1.0,
+            pitch: 1.0,
+            volume: 1.0,
+            reading,
+            keep_loaded: None,
+        };
+        let order = Order {
+            source: Source::new(source),
+            text: text.into(),
+            manner,
+            lane: Lane::Ordinary,
+            words: None,
+            expires_at: None,
+            destination: Destination::Card,
+        };
+        let publish = history.clone();
+        let deliver = Box::new(move |report: Report| publish.publish(&report));
+        let utterance = intake.utterance(order, clock::now(), deliver);
+        utterance.ticket.resolve(Outcome::Spoken, std::time::SystemTime::UNIX_EPOCH);
+    }
+
     fn filled(max_entries: usize, max_bytes: usize, texts: &[&str]) -> History {
-        let board = StatusBoard::default();
-        let (intake, _outlet) = queue(1, &board);
-        let history = History::new(max_entries, max_bytes, board);
+        let history = History::new(max_entries, max_bytes, StatusBoard::default());
         for text in texts {
-            let reading = crate::text::Reading::default();
-            let manner = Manner {
-                voice: "rms".into(),
-                rate: 1.0,
-                pitch: 1.0,
-                volume: 1.0,
-                reading,
-                keep_loaded: None,
-            };
-            let order = Order {
-                source: Source::new("test"),
-                text: (*text).into(),
-                manner,
-                lane: Lane::Ordinary,
-                words: None,
-                expires_at: None,
-            };
-            let publish = history.clone();
-            let deliver = Box::new(move |report: Report| publish.publish(&report));
-            let utterance = intake.utterance(order, clock::now(), deliver);
-            utterance.ticket.resolve(Outcome::Spoken, std::time::SystemTime::UNIX_EPOCH);
+            publish(&history, "test", text);
+        }
+        history
+    }
+
+    fn filled_from(max_entries: usize, lines: &[(&str, &str)]) -> History {
+        let history = filled(max_entries, 1 << 20, &[]);
+        for (source, text) in lines {
+            publish(&history, source, text);
         }
         history
     }
@@ -321,6 +373,18 @@ mod tests {
         assert_eq!(texts(&filled(2, 1 << 20, &["a", "b", "c"])), ["b", "c"]);
         assert_eq!(texts(&filled(9, 1, &["a", "b", "c"])), ["c"], "bounded in bytes, too");
         assert_eq!(texts(&filled(2, 1 << 20, &[])), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_others_had_spoken_takes_half_of_the_ring_and_is_not_replayed() {
+        let history = filled_from(4, &[("/a", "1"), ("http:x", "2"), ("/a", "3")]);
+        for (source, text) in [("http", "4"), ("http:y", "5"), ("http:z", "6")] {
+            publish(&history, source, text);
+        }
+        assert_eq!(texts(&history), ["1", "3", "5", "6"]);
+        let heard: Vec<_> = history.last_heard(9).iter().map(|entry| entry.text.clone()).collect();
+        assert_eq!(heard, ["1", "3"]);
+        assert!(matches!(history.after(1), Next::Entry(entry) if entry.text == "3"));
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub mod past;
 pub mod source;
 pub mod speak;
 mod stop;
+mod streams;
+mod turns;
 pub mod voices;
 
 use std::cell::RefCell;
@@ -35,12 +37,18 @@ use crate::threads::Pulse;
 use engines::Engines;
 use limits::Pace;
 use past::Past;
-use speak::{Ended, Speaker};
+use speak::{Job, Speaker, Turn};
+use streams::Streams;
+use turns::{Need, Turns, Whose};
 use voices::{VoiceJob, VoiceJobs};
 
 /// How often the daemon's own memory is looked at while an engine computes in it: to ask the system takes some 15 µs, and the
 /// built-in voice makes a chunk in a few hundred.
 const MEMORY_LOOK: Duration = Duration::from_millis(100);
+
+/// How often streams are looked at whose audio is not taken as fast as it is made. Nobody is kept waiting by that: there is
+/// nothing else to do then.
+const UNREAD_POLL: Duration = Duration::from_millis(20);
 
 /// What can be asked of the thread.
 #[derive(Debug, Clone)]
@@ -49,9 +57,9 @@ pub enum EngineCommand {
     Load(String),
     /// Unload every engine.
     Unload,
-    /// Make a voice ready, step by step, between the utterances.
+    /// Make a voice ready, step by step, between pieces of what is said.
     Embed(VoiceJob),
-    /// Go by other settings from the next utterance on.
+    /// Go by other settings from the next piece on.
     Configure(EngineSettings),
 }
 
@@ -97,6 +105,14 @@ pub struct Inference {
     outlet: Outlet,
     /// Capacity 4: someone who asks more often than it can answer is refused.
     commands: Receiver<EngineCommand>,
+    /// Every engine is to be unloaded once nothing is being said.
+    is_unload_wished: bool,
+    /// The line that is being said.
+    line: Option<Job>,
+    /// It begins anew when what is important was said.
+    suspended: Option<Utterance>,
+    streams: Streams,
+    turns: Turns,
     audio: AudioSender,
     steering: Steering,
     engines: Engines,
@@ -129,6 +145,11 @@ impl Inference {
         Self {
             outlet,
             commands,
+            is_unload_wished: false,
+            line: None,
+            suspended: None,
+            streams: Streams::default(),
+            turns: Turns::default(),
             audio,
             steering,
             engines,
@@ -165,23 +186,14 @@ impl Inference {
 
     /// Runs until the queue is closed and empty.
     pub fn run(mut self) {
-        let mut suspended: Option<Utterance> = None;
         loop {
             self.pulse.beat(clock::now());
             self.take_commands();
             self.engines.unload_idle(clock::now());
-            let utterance = match suspended.take() {
-                Some(waiting) if !self.outlet.has_important() => Some(waiting),
-                waiting => {
-                    suspended = waiting;
-                    match self.outlet.try_take() {
-                        Ok(utterance) => Some(utterance),
-                        Err(TryRecvError::Empty) => None,
-                        Err(TryRecvError::Disconnected) => break,
-                    }
-                }
-            };
-            // One step for each utterance: whoever has much to say does not keep a voice from being made.
+            if !self.take_jobs() {
+                break;
+            }
+            // One step for each piece that is said: whoever has much to say does not keep a voice from being made.
             let has_stepped = if self.is_stopping() {
                 self.voices.get_mut().end_all();
                 false
@@ -191,32 +203,90 @@ impl Inference {
                 }
                 self.voices.get_mut().step(&mut self.engines)
             };
-            let Some(utterance) = utterance else {
-                if !has_stepped {
-                    self.wait();
-                }
-                continue;
-            };
-            self.dictionary.look(clock::now());
-            self.tell_of_dictionary();
-            let speaker = Speaker {
-                audio: &self.audio,
-                steering: &self.steering,
-                outlet: &self.outlet,
-                voices: &self.voices,
-                settings: &self.settings,
-                dictionary: self.dictionary.current(),
-                custody: &self.custody,
-                memory_pace: &self.memory_pace,
-                past: &self.past,
-                pulse: &self.pulse,
-            };
-            if let Ended::Suspended(utterance) = speaker.speak(&mut self.engines, utterance) {
-                debug_assert_eq!(utterance.lane, Lane::Ordinary, "only the ordinary waits");
-                suspended = Some(*utterance);
+            let need = self.line.as_ref().map(|line| self.need_of(line));
+            match self.turns.next(need, self.streams.is_any_ready()) {
+                Some(turn) => self.take_turn(turn),
+                None if !has_stepped => self.wait(),
+                None => {}
             }
         }
         self.engines.unload_all();
+    }
+
+    /// Takes what waits; `false` once that was all for good.
+    fn take_jobs(&mut self) -> bool {
+        let streams = loop {
+            match self.outlet.try_take_stream() {
+                Ok(utterance) => self.streams.push_new(Job::new(utterance)),
+                Err(error) => break error,
+            }
+        };
+        if self.line.is_some() {
+            return true;
+        }
+        let (waiting, is_closed) = match self.suspended.take() {
+            Some(waiting) if !self.outlet.has_important() => (Some(waiting), false),
+            waiting => {
+                self.suspended = waiting;
+                match self.outlet.try_take() {
+                    Ok(utterance) => (Some(utterance), false),
+                    Err(error) => (None, error == TryRecvError::Disconnected),
+                }
+            }
+        };
+        self.line = waiting.map(Job::new);
+        !(is_closed && streams == TryRecvError::Disconnected && self.streams.is_empty())
+    }
+
+    /// How much a line needs its turn.
+    fn need_of(&self, line: &Job) -> Need {
+        let utterance = &line.utterance;
+        let is_to_end =
+            self.is_stopping() || self.steering.verdict(utterance.id, &utterance.source).is_some();
+        if utterance.lane == Lane::Important || self.outlet.has_important() || is_to_end {
+            Need::Urgent
+        } else if self.audio.is_short() {
+            Need::Short
+        } else {
+            Need::Usual
+        }
+    }
+
+    /// Has a line, or the next stream, say its next piece.
+    fn take_turn(&mut self, turn: Whose) {
+        let job = match turn {
+            Whose::Line => self.line.take(),
+            Whose::Stream => self.streams.take_next(&self.engines, self.line.as_ref()),
+        };
+        let Some(job) = job else { return };
+        self.dictionary.look(clock::now());
+        self.tell_of_dictionary();
+        let speaker = Speaker {
+            audio: &self.audio,
+            steering: &self.steering,
+            outlet: &self.outlet,
+            has_stream: self.streams.is_any_ready(),
+            voices: &self.voices,
+            settings: &self.settings,
+            dictionary: self.dictionary.current(),
+            custody: &self.custody,
+            memory_pace: &self.memory_pace,
+            past: &self.past,
+            pulse: &self.pulse,
+        };
+        match speaker.advance(&mut self.engines, job) {
+            Turn::More(job) if job.is_stream() => self.streams.push_back(job),
+            Turn::More(job) => self.line = Some(job),
+            Turn::Blocked(job) => {
+                self.line = Some(job);
+                self.turns.pass();
+            }
+            Turn::Done => {}
+            Turn::Suspended(utterance) => {
+                debug_assert_eq!(utterance.lane, Lane::Ordinary, "only the ordinary waits");
+                self.suspended = Some(utterance);
+            }
+        }
     }
 
     /// Nothing is loaded any more then.
@@ -250,10 +320,11 @@ impl Inference {
         let mut select = Select::new();
         select.recv(&self.outlet.important);
         select.recv(&self.outlet.ordinary);
+        select.recv(&self.outlet.streams);
         select.recv(&self.commands);
         self.pulse.rest();
-        let alarm = self.engines.next_unload();
-        match alarm {
+        let unread = (!self.streams.is_empty()).then(|| clock::now() + UNREAD_POLL);
+        match self.engines.next_unload().into_iter().chain(unread).min() {
             Some(at) => drop(select.ready_deadline(at)), // the loop looks at everything either way
             None => {
                 select.ready();
@@ -261,6 +332,7 @@ impl Inference {
         }
     }
 
+    /// Carries out what was asked of the engines, between two pieces of whatever is being said.
     fn take_commands(&mut self) {
         loop {
             match self.commands.try_recv() {
@@ -273,15 +345,19 @@ impl Inference {
                         Err(error) => warn!("cannot load: {error}"),
                     }
                 }
-                Ok(EngineCommand::Unload) => self.engines.unload_all(),
+                Ok(EngineCommand::Unload) => self.is_unload_wished = true,
                 Ok(EngineCommand::Embed(job)) => self.voices.get_mut().push(job),
                 Ok(EngineCommand::Configure(settings)) => self.configure(settings),
-                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => {
                     self.commands = never(); // a closed channel is always ready
-                    return;
+                    break;
                 }
             }
+        }
+        if self.is_unload_wished && self.line.is_none() && self.streams.is_empty() {
+            self.is_unload_wished = false;
+            self.engines.unload_all();
         }
     }
 }

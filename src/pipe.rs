@@ -20,6 +20,8 @@ pub struct Opening {
     pub source: Source,
     /// In which voice, for the status.
     pub voice: Arc<str>,
+    /// What, for the status.
+    pub text: Arc<str>,
     /// An important one overtakes what has not begun to sound.
     pub lane: Lane,
     /// Loudness, as a factor.
@@ -35,8 +37,8 @@ pub enum AudioMessage {
     Begin(Opening),
     /// Another voice speaks it than its opening says.
     Voice(UtteranceId, Arc<str>),
-    /// A piece of its audio.
-    Chunk(UtteranceId, PcmChunk),
+    /// A piece of its audio, and in which lane it is.
+    Chunk(UtteranceId, Lane, PcmChunk),
     /// It is complete; playback resolves the ticket when its turn is over.
     End {
         /// The way back.
@@ -74,10 +76,26 @@ pub struct AudioReceiver {
 /// What is on its way to the card.
 #[derive(Debug, Default)]
 struct Ahead {
-    /// Audio that was made and not yet handed to the card, in nanoseconds: in these, sums of durations are exact.
-    nanos: AtomicU64,
+    /// Audio that was made and not yet handed to the card, in nanoseconds: in these, sums of durations are exact. That of each
+    /// lane by itself, so that what is important has room however much that is ordinary waits behind it.
+    ordinary_nanos: AtomicU64,
+    important_nanos: AtomicU64,
     /// Utterances that have begun and are not over.
     n_utterances: AtomicUsize,
+}
+
+impl Ahead {
+    fn nanos(&self, lane: Lane) -> &AtomicU64 {
+        match lane {
+            Lane::Ordinary => &self.ordinary_nanos,
+            Lane::Important => &self.important_nanos,
+        }
+    }
+
+    /// How much audio of a lane is under way.
+    fn audio(&self, lane: Lane) -> Duration {
+        Duration::from_nanos(self.nanos(lane).load(Ordering::Relaxed))
+    }
 }
 
 /// How many utterances may be ahead, whatever their audio: some have none.
@@ -101,27 +119,30 @@ pub fn pipe(limit: Duration) -> (AudioSender, AudioReceiver) {
 impl AudioSender {
     /// Whether inference may begin another utterance.
     pub fn may_begin(&self, lane: Lane) -> bool {
-        let limit = MAX_UTTERANCES * Self::share(lane);
+        let limit = match lane {
+            Lane::Ordinary => MAX_UTTERANCES,
+            Lane::Important => 2 * MAX_UTTERANCES,
+        };
         self.ahead.n_utterances.load(Ordering::Relaxed) < limit
     }
 
     /// Whether inference may send more audio. Something important has a look-ahead of its own, so that it never waits for the
-    /// ordinary audio in front of it.
+    /// ordinary audio in front of it, or behind it.
     pub fn has_room(&self, lane: Lane) -> bool {
-        let share = u32::try_from(Self::share(lane)).unwrap_or(1);
-        self.ahead() < self.limit * share
+        match lane {
+            Lane::Ordinary => self.ahead() < self.limit,
+            Lane::Important => self.ahead.audio(Lane::Important) < self.limit,
+        }
     }
 
-    fn share(lane: Lane) -> usize {
-        match lane {
-            Lane::Ordinary => 1,
-            Lane::Important => 2,
-        }
+    /// Whether so little audio is under way that the card may soon have none.
+    pub fn is_short(&self) -> bool {
+        self.ahead() < self.limit / 2
     }
 
     /// How much audio is under way.
     fn ahead(&self) -> Duration {
-        Duration::from_nanos(self.ahead.nanos.load(Ordering::Relaxed))
+        self.ahead.audio(Lane::Ordinary) + self.ahead.audio(Lane::Important)
     }
 
     /// Becomes ready when there may be room again, or the marks have changed.
@@ -138,8 +159,8 @@ impl AudioSender {
             AudioMessage::Begin(_) => {
                 self.ahead.n_utterances.fetch_add(1, Ordering::Relaxed);
             }
-            AudioMessage::Chunk(_, chunk) => {
-                self.ahead.nanos.fetch_add(nanos(chunk.duration()), Ordering::Relaxed);
+            AudioMessage::Chunk(_, lane, chunk) => {
+                self.ahead.nanos(*lane).fetch_add(nanos(chunk.duration()), Ordering::Relaxed);
             }
             AudioMessage::Voice(..) | AudioMessage::End { .. } | AudioMessage::Retract(_) => {}
         }
@@ -148,11 +169,15 @@ impl AudioSender {
 }
 
 impl AudioReceiver {
-    /// Notes that so much audio is no longer under way.
-    pub fn release(&self, audio: Duration) {
+    /// Notes that so much audio of a lane is no longer under way.
+    pub fn release(&self, lane: Lane, audio: Duration) {
+        if audio.is_zero() {
+            return;
+        }
         let audio = nanos(audio);
         let take = |ahead: u64| Some(ahead.saturating_sub(audio));
-        let before = self.ahead.nanos.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        let nanos = self.ahead.nanos(lane);
+        let before = nanos.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
         debug_assert!(
             before.is_ok_and(|ahead| ahead >= audio),
             "more audio is released than was sent"
@@ -163,7 +188,9 @@ impl AudioReceiver {
     /// Notes that so many utterances are over.
     pub fn finish(&self, n_utterances: usize) {
         if n_utterances > 0 {
-            self.ahead.n_utterances.fetch_sub(n_utterances, Ordering::Relaxed);
+            let left = |n: usize| Some(n.saturating_sub(n_utterances));
+            let counted = &self.ahead.n_utterances;
+            let _before = counted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
             self.wake_sender();
         }
     }
@@ -192,9 +219,9 @@ mod tests {
         let mut sum = Duration::ZERO;
         for _ in 0..26 {
             sum += chunk.duration();
-            sender.send(AudioMessage::Chunk(id, chunk.clone())).unwrap();
+            sender.send(AudioMessage::Chunk(id, Lane::Ordinary, chunk.clone())).unwrap();
         }
-        receiver.release(sum);
+        receiver.release(Lane::Ordinary, sum);
         assert_eq!(sender.ahead(), Duration::ZERO);
     }
 
@@ -207,13 +234,30 @@ mod tests {
             let mut audio = Duration::ZERO;
             while sender.has_room(Lane::Ordinary) {
                 audio += chunk.duration();
-                sender.send(AudioMessage::Chunk(id, chunk.clone())).unwrap();
+                sender.send(AudioMessage::Chunk(id, Lane::Ordinary, chunk.clone())).unwrap();
             }
             assert_eq!(audio, Duration::from_secs(1));
             assert!(sender.has_room(Lane::Important));
-            receiver.release(chunk.duration());
+            receiver.release(Lane::Ordinary, chunk.duration());
             assert!(sender.has_room(Lane::Ordinary));
             assert!(sender.freed().try_recv().is_ok());
         }
+    }
+
+    #[test]
+    fn what_is_important_has_room_however_much_that_is_ordinary_is_under_way() {
+        let (sender, receiver) = pipe(Duration::from_secs(1));
+        let id = UtteranceId::from_number(1).unwrap();
+        let chunk = PcmChunk { spec: PcmSpec::new(16_000), samples: vec![0.0; 3_200] };
+        for _ in 0..60 {
+            sender.send(AudioMessage::Chunk(id, Lane::Ordinary, chunk.clone())).unwrap();
+        }
+        assert!(!sender.has_room(Lane::Ordinary) && sender.has_room(Lane::Important));
+        for _ in 0..5 {
+            sender.send(AudioMessage::Chunk(id, Lane::Important, chunk.clone())).unwrap();
+        }
+        assert!(!sender.has_room(Lane::Important));
+        receiver.release(Lane::Important, chunk.duration());
+        assert!(sender.has_room(Lane::Important) && !sender.has_room(Lane::Ordinary));
     }
 }

@@ -27,6 +27,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::pcm::PcmSpec;
 use crate::pipe::{AudioMessage, AudioReceiver};
+use crate::speech::Lane;
 use crate::status::{Speaking, StatusBoard};
 use crate::steering::{Steering, Stopping};
 use crate::telemetry;
@@ -190,15 +191,15 @@ impl Playback {
                         track.opening.voice = voice;
                     }
                 }
-                Ok(AudioMessage::Chunk(id, chunk)) => {
+                Ok(AudioMessage::Chunk(id, lane, chunk)) => {
                     let unwanted = self.tracks.add(id, chunk);
-                    self.release(unwanted);
+                    self.audio.release(lane, unwanted);
                 }
                 Ok(AudioMessage::End { ticket, outcome }) => self.tracks.end(ticket, outcome),
                 // Something of it may have gone to the tap a moment ago: that is cut, and spoken again later.
                 Ok(AudioMessage::Retract(id)) => {
                     let unwanted = self.tracks.retract(id);
-                    self.release(unwanted);
+                    self.audio.release(Lane::Ordinary, unwanted); // nothing goes before what is important
                     self.audio.finish(1);
                     self.staged = self.staged.filter(|block| block.id != id.get());
                 }
@@ -217,16 +218,14 @@ impl Playback {
         while self.steering.nudged().try_recv().is_ok() {
             self.audio.wake_sender();
         }
-        let mut unwanted = Duration::ZERO;
         for track in self.tracks.iter_mut() {
             if self.steering.verdict(track.opening.id, &track.opening.source).is_some() {
-                unwanted += track.stop();
+                self.audio.release(track.opening.lane, track.stop());
                 if !track.is_untouched() {
                     self.steering.silence(track.opening.id);
                 }
             }
         }
-        self.release(unwanted);
         match self.steering.stopping() {
             Stopping::No => {}
             // A dropped ticket is an abandoned utterance.
@@ -273,6 +272,7 @@ impl Playback {
                         id,
                         source: track.opening.source.name().to_owned(),
                         voice: track.opening.voice.to_string(),
+                        text: track.opening.text.chars().take(Speaking::MAX_CHARS).collect(),
                     };
                     self.board.modify(|status| status.playback.speaking = Some(speaking));
                 }
@@ -337,11 +337,12 @@ impl Playback {
             }
         }
         let (block, freed) = track.next_block(spec, keep);
+        let lane = track.opening.lane;
         if let Some(block) = &block {
             self.gap.end();
             self.steering.set_fed(block.id);
         }
-        self.release(freed);
+        self.audio.release(lane, freed);
         block
     }
 
@@ -354,7 +355,7 @@ impl Playback {
         self.audio.finish(over.len());
         for mut track in over {
             // What was stopped a moment ago may have audio that the pipe still counts.
-            self.release(track.stop_at_end());
+            self.audio.release(track.opening.lane, track.stop_at_end());
             let stopped = self.steering.verdict(track.opening.id, &track.opening.source);
             track.resolve(stopped, SystemTime::now());
         }
@@ -372,12 +373,6 @@ impl Playback {
             if stopped.is_some() {
                 track.resolve(stopped, SystemTime::now());
             }
-        }
-    }
-
-    fn release(&self, audio: Duration) {
-        if !audio.is_zero() {
-            self.audio.release(audio);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The bounded queue between the sources and inference: two lanes, ids, and the list of what waits.
+//! The bounded queue between the sources and inference: two lanes, another one for streams, ids, and the list of what waits.
 //!
 //! Knows neither who sends nor who receives. A full lane is the sender's business: a file is not read further, a
 //! request is refused.
@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use crate::speech::stream::Destination;
 use crate::speech::{
     Deliver, Lane, Manner, Outcome, Report, Source, Ticket, Utterance, UtteranceId,
 };
@@ -62,6 +63,8 @@ pub struct Order {
     pub lane: Lane,
     /// When it is no longer worth saying.
     pub expires_at: Option<Instant>,
+    /// Where the audio goes.
+    pub destination: Destination,
 }
 
 /// The list of what waits is shared by the two ends of the queue, for a push or a removal at a time.
@@ -117,6 +120,7 @@ impl QueueView {
 pub struct Intake {
     ordinary: Sender<Utterance>,
     important: Sender<Utterance>,
+    streams: Sender<Utterance>,
     view: QueueView,
     board: StatusBoard,
 }
@@ -128,13 +132,19 @@ pub struct Outlet {
     pub ordinary: Receiver<Utterance>,
     /// To be asked first.
     pub important: Receiver<Utterance>,
+    /// What goes to no card, and takes turns with what does.
+    pub streams: Receiver<Utterance>,
     waiting: WaitingList,
 }
 
-/// Makes a queue with two lanes of `capacity` each.
+/// How many streams wait. Whoever asks for them has a limit of its own, far below.
+const MAX_STREAMS: usize = 256;
+
+/// Makes a queue with two lanes of `capacity` each, and one for the streams.
 pub fn queue(capacity: usize, board: &StatusBoard) -> (Intake, Outlet) {
     let (ordinary, from_ordinary) = bounded(capacity);
     let (important, from_important) = bounded(capacity);
+    let (streams, from_streams) = bounded(MAX_STREAMS);
     let view = QueueView {
         waiting: WaitingList::default(),
         open: OpenList::default(),
@@ -143,8 +153,13 @@ pub fn queue(capacity: usize, board: &StatusBoard) -> (Intake, Outlet) {
     board.modify(|status| status.queue.capacity = capacity);
     let waiting = Arc::clone(&view.waiting);
     (
-        Intake { ordinary, important, view, board: board.clone() },
-        Outlet { ordinary: from_ordinary, important: from_important, waiting },
+        Intake { ordinary, important, streams, view, board: board.clone() },
+        Outlet {
+            ordinary: from_ordinary,
+            important: from_important,
+            streams: from_streams,
+            waiting,
+        },
     )
 }
 
@@ -157,7 +172,10 @@ impl Intake {
         let number = self.view.issued.fetch_add(1, Ordering::Relaxed) + 1;
         let id = UtteranceId::from_number(number).expect("counting began at one");
         self.board.modify(|status| status.queue.n_open += 1);
-        self.view.open.lock().insert(number, now);
+        // A stream has no place in the order of what is heard here.
+        if matches!(order.destination, Destination::Card) {
+            self.view.open.lock().insert(number, now);
+        }
         let open = Arc::clone(&self.view.open);
         let deliver = Box::new(move |report: Report| {
             open.lock().remove(&number);
@@ -189,6 +207,7 @@ impl Intake {
             lane: order.lane,
             enqueued_at: now,
             expires_at: order.expires_at,
+            destination: order.destination,
             ticket: Ticket::new(report, deliver),
         }
     }
@@ -198,6 +217,10 @@ impl Intake {
     /// # Errors
     /// Gives it back where the lane is full or nobody reads it any more.
     pub fn try_send(&self, utterance: Utterance) -> Result<(), Box<Utterance>> {
+        if matches!(utterance.destination, Destination::Stream(_)) {
+            let sent = self.streams.try_send(utterance);
+            return sent.map_err(|error| Box::new(error.into_inner()));
+        }
         // Listed first: it must not be taken out of a list that it is not yet in.
         let (id, summary) = (utterance.id.get(), Waiting::of(&utterance));
         self.view.waiting.lock().push_back(summary);
@@ -243,6 +266,19 @@ impl Outlet {
         Ok(utterance)
     }
 
+    /// Takes the stream that is to be begun next, if one waits.
+    ///
+    /// # Errors
+    /// `Disconnected` once nobody will send any more and none is left.
+    pub fn try_take_stream(&self) -> Result<Utterance, TryRecvError> {
+        self.streams.try_recv()
+    }
+
+    /// Whether a stream waits.
+    pub fn has_stream(&self) -> bool {
+        !self.streams.is_empty()
+    }
+
     /// Whether something important waits.
     pub fn has_important(&self) -> bool {
         !self.important.is_empty()
@@ -264,7 +300,16 @@ mod tests {
             keep_loaded: None,
         };
         let source = Source::new("test");
-        Order { source, text: text.into(), words: None, manner, lane, expires_at: None }
+        let destination = Destination::Card;
+        Order {
+            source,
+            text: text.into(),
+            words: None,
+            manner,
+            lane,
+            expires_at: None,
+            destination,
+        }
     }
 
     fn send(intake: &Intake, text: &str, lane: Lane) -> bool {

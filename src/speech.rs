@@ -3,6 +3,7 @@
 //! Knows nothing of files, sockets or engines.
 
 pub mod custody;
+pub mod stream;
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -14,6 +15,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::text::Reading;
+use stream::Destination;
 
 /// Names one utterance for the life of the daemon. Ids are issued in ascending order from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,7 +40,7 @@ impl fmt::Display for UtteranceId {
     }
 }
 
-/// Where text comes from: the path of a watched file, or `control`.
+/// Where text comes from: the path of a watched file, `control`, or `http` and whoever asks there.
 #[derive(Debug, Clone)]
 pub struct Source {
     name: Arc<str>,
@@ -114,6 +116,8 @@ pub struct Utterance {
     pub enqueued_at: Instant,
     /// When it is no longer worth saying.
     pub expires_at: Option<Instant>,
+    /// Where its audio goes.
+    pub destination: Destination,
     /// Reports what became of it.
     pub ticket: Ticket,
 }
@@ -122,7 +126,7 @@ pub struct Utterance {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// Its last sample went to the card.
+    /// Its last sample went to the card, or to whoever asked for it.
     Spoken,
     /// A `skip` hit it.
     Skipped,
@@ -284,7 +288,7 @@ pub struct Report {
     pub failure: Option<FailureClass>,
     /// When it was made.
     pub queued_at: SystemTime,
-    /// When its first sample went to the card.
+    /// When its first sample went to the card; that of a stream, when it was made.
     pub started_at: Option<SystemTime>,
     /// When it was over.
     pub ended_at: Option<SystemTime>,

@@ -60,6 +60,12 @@ pub struct DaemonStatus {
     /// Resident memory of the processes that it has started, in bytes: as it was a few seconds ago.
     #[serde(default)]
     pub children_bytes: u64,
+    /// Room on the disk of the bookmarks, in bytes: as it was a few seconds ago; `None` where nobody wants to know.
+    #[serde(default)]
+    pub disk_free_bytes: Option<u64>,
+    /// Where the speech server listens; `None` where there is none.
+    #[serde(default)]
+    pub http: Option<String>,
     /// Connections to the control socket at the time of asking.
     #[serde(default)]
     pub n_clients: usize,
@@ -145,16 +151,24 @@ pub struct QueueStatus {
 /// Outcomes since the start, by kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "each is the number of outcomes of that name")]
 pub struct OutcomeCounts {
+    /// Heard to the end.
     pub n_spoken: u64,
+    /// Hit by a `skip`.
     pub n_skipped: u64,
+    /// Covered by a `clear`.
     pub n_cleared: u64,
+    /// Waited longer than allowed.
     pub n_expired: u64,
+    /// Passed over.
     pub n_dropped: u64,
+    /// Told together with an equal neighbour.
     pub n_folded: u64,
+    /// Took the engine too long.
     pub n_timed_out: u64,
+    /// Could not be said.
     pub n_failed: u64,
+    /// Not finished when the daemon ended.
     pub n_abandoned: u64,
 }
 
@@ -275,6 +289,14 @@ pub struct Speaking {
     pub source: String,
     /// In which voice.
     pub voice: String,
+    /// What, as it stands in the file or the request: the beginning of it.
+    #[serde(default)]
+    pub text: String,
+}
+
+impl Speaking {
+    /// Enough to recognise a line by.
+    pub const MAX_CHARS: usize = 200;
 }
 
 /// Where the owners write and the readers read. A clone is the same board.

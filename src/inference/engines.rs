@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of the queue or of audio's way.
 
+mod breakdowns;
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -12,16 +14,17 @@ use super::EngineSettings;
 use super::health::Health;
 use super::limits;
 use super::source::EngineSource;
+use super::speak::Job;
 use crate::clock;
 use crate::config::Fallback;
 use crate::engine::registry::{Cast, Choice, EngineId};
 use crate::engine::worker::Confinement;
 use crate::engine::{Engine, EngineError, Prosody, Speech};
-use crate::status::{Breakdowns, EngineProcess, StatusBoard};
+use crate::status::{EngineProcess, StatusBoard};
 use crate::telemetry;
 
 /// How many engines are loaded at once at most; another one takes the place of the one unused longest.
-const MAX_LOADED: usize = 2;
+pub(super) const MAX_LOADED: usize = 2;
 
 /// The loaded engines.
 pub struct Engines {
@@ -161,18 +164,54 @@ impl Engines {
         }
     }
 
+    /// The engine that said the piece before; loaded anew where it was unloaded meanwhile. What happened to it while it spoke
+    /// for others is no reason not to go on.
+    ///
+    /// # Errors
+    /// Whatever keeps it from going on.
+    pub fn again(&mut self, id: &EngineId, now: Instant) -> Result<&mut dyn Engine, EngineError> {
+        self.ensure_engine(id, now)?;
+        match self.loaded.get_mut(id) {
+            Some(loaded) => {
+                loaded.last_used = now;
+                Ok(&mut *loaded.engine)
+            }
+            None => Err(EngineError::Failed("it was unloaded at once".to_owned())),
+        }
+    }
+
+    /// The engine that says a job's next piece, as far as that can be told.
+    pub(super) fn engine_of(&self, job: &Job) -> Option<EngineId> {
+        let known = job.engine_id().cloned();
+        known.or_else(|| Some(self.source.cast(&job.utterance.manner.voice).ok()?.engine))
+    }
+
+    /// Whether that engine is loaded.
+    pub(super) fn is_loaded_for(&self, job: &Job) -> bool {
+        self.engine_of(job).is_some_and(|engine| self.loaded.contains_key(&engine))
+    }
+
     fn ensure(&mut self, voice: &str, now: Instant) -> Result<Cast, EngineError> {
         let cast = self.source.cast(voice)?;
-        if let Some(loaded) = self.loaded.get_mut(&cast.engine) {
-            if loaded.engine.is_fit() {
-                return Ok(cast);
-            }
-            self.note_restart(&cast.engine);
-            self.unload(&cast.engine, "its process is of no use any more");
-        }
         // Only where somebody else can speak: a voice that fails now and then is better than none.
-        if self.fallback != Fallback::None && self.source.fallback_voice() != cast.voice {
+        let is_loaded = self.loaded.get_mut(&cast.engine).is_some_and(|it| it.engine.is_fit());
+        if !is_loaded
+            && self.fallback != Fallback::None
+            && self.source.fallback_voice() != cast.voice
+        {
             self.health.check(&cast.engine, now)?;
+        }
+        self.ensure_engine(&cast.engine, now)?;
+        Ok(cast)
+    }
+
+    fn ensure_engine(&mut self, id: &EngineId, now: Instant) -> Result<(), EngineError> {
+        if let Some(loaded) = self.loaded.get_mut(id) {
+            if loaded.engine.is_fit() {
+                return Ok(());
+            }
+            self.note_restart(id);
+            self.unload(id, "its process is of no use any more");
         }
         let oldest = self.loaded.iter().min_by_key(|(_, loaded)| loaded.last_used);
         if self.loaded.len() >= MAX_LOADED
@@ -180,14 +219,14 @@ impl Engines {
         {
             self.unload(&oldest, "to make room");
         }
-        let (source, id) = (&mut self.source, &cast.engine);
+        let source = &mut self.source;
         let engine = catch_unwind(AssertUnwindSafe(|| source.load(id)))
             .unwrap_or_else(|_| Err(EngineError::Panicked));
         let engine = match engine {
             Ok(engine) => engine,
             Err(error) => {
                 if error.is_breakdown() {
-                    self.note_failure(&cast.engine, &error.to_string());
+                    self.note_failure(id, &error.to_string());
                 }
                 return Err(error);
             }
@@ -200,61 +239,7 @@ impl Engines {
         self.board.modify(|status| status.engine.n_loads += 1);
         telemetry::engine_loaded(engine_name);
         self.publish();
-        Ok(cast)
-    }
-
-    /// Drops an engine that broke down, and whose state is not to be trusted any more.
-    pub fn discard(&mut self, id: &EngineId, why: &str) {
-        if self.loaded.get(id).is_some_and(|loaded| loaded.process.is_some()) {
-            self.note_restart(id);
-        }
-        self.unload(id, "after a failure");
-        self.note_failure(id, why);
-    }
-
-    /// A process is lost, and another one takes its place now or with the next line.
-    fn note_restart(&self, id: &EngineId) {
-        self.board.modify(|status| status.engine.n_restarts += 1);
-        telemetry::child_restarted(id.engine);
-    }
-
-    fn note_failure(&mut self, id: &EngineId, why: &str) {
-        self.health.note_failure(id, why, clock::now());
-        let n_in_a_row = self.health.n_in_a_row(id);
-        warn!(engine = %id, n_in_a_row, "the engine broke down: {why}");
-        self.publish_health(1);
-    }
-
-    /// Takes over how often engines broke down in a life before this one.
-    pub fn take_over(&mut self, breakdowns: &[Breakdowns]) {
-        self.health.take_over(breakdowns, clock::now());
-        self.publish_health(0);
-    }
-
-    fn publish_health(&self, n_more: u64) {
-        let (failing, breakdowns) = (self.health.failing(), self.health.breakdowns());
-        self.board.modify(|status| {
-            status.engine.n_failures += n_more;
-            (status.engine.failing, status.engine.breakdowns) = (failing, breakdowns);
-        });
-    }
-
-    /// Drops an engine that broke down, unless it was replaced since: it ran in that process then.
-    pub fn discard_of(&mut self, id: &EngineId, process: Option<u32>, why: &str) {
-        if self.loaded.get(id).is_some_and(|loaded| loaded.process == process) {
-            self.discard(id, why);
-        }
-    }
-
-    /// Notes that an engine spoke to the end.
-    pub fn note_success(&mut self, id: &EngineId) {
-        let n_before = self.health.n_in_a_row(id);
-        if self.health.note_success(id) {
-            info!(engine = %id, "the engine speaks again");
-        }
-        if n_before > 0 {
-            self.publish_health(0);
-        }
+        Ok(())
     }
 
     /// Stamps the end of a use, after which it is kept for so long where that is more than the usual time.

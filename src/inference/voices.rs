@@ -1,4 +1,4 @@
-//! Voices in the making: one step between two utterances, so that lines go on being spoken.
+//! Voices in the making: one step between two pieces, so that lines go on being spoken.
 //!
 //! Knows nothing of recordings, files or sockets: an engine does the work, whoever asked is told.
 

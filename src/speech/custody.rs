@@ -11,7 +11,7 @@ use super::{Delivery, FailureClass, Report, Ticket};
 /// What the engine works on. A clone is the same place.
 #[derive(Debug, Clone, Default)]
 pub struct Custody {
-    /// Contended by the thread that speaks, twice for each utterance, and whoever gives it up.
+    /// Contended by the thread that speaks, a few times for each piece, and whoever gives it up.
     claim: Arc<Mutex<Option<Claim>>>,
 }
 

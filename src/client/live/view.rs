@@ -285,8 +285,12 @@ mod tests {
     fn known() -> View {
         let mut status = Status::default();
         "1.2.3".clone_into(&mut status.daemon.version);
-        status.playback.speaking =
-            Some(Speaking { id: 7, source: "/a/chat.log".to_owned(), voice: "slt".to_owned() });
+        status.playback.speaking = Some(Speaking {
+            id: 7,
+            source: "/a/chat.log".to_owned(),
+            voice: "slt".to_owned(),
+            text: String::new(),
+        });
         (status.playback.volume, status.playback.level) = (0.75, 0.5);
         status.playback.paused = true;
         status.watch.files = vec![WatchedFile {

@@ -12,6 +12,7 @@ use crate::clock;
 use crate::control::protocol::{Refusal, RefusalCode, Replay, Reply, Response, Say};
 use crate::engine::Prosody;
 use crate::queue::Order;
+use crate::speech::stream::Destination;
 use crate::speech::{Lane, Manner, Outcome, Report};
 
 /// How many utterances are said again at most at one request: more than the queue holds are refused anyway.
@@ -122,7 +123,8 @@ impl Handler {
             rate: manner.rate,
             lane,
         };
-        let order = Order { source: self.source.clone(), text, words, manner, lane, expires_at };
+        let (source, destination) = (self.source.clone(), Destination::Card);
+        let order = Order { source, text, words, manner, lane, expires_at, destination };
         let (history, unsaid) = (self.history.clone(), self.unsaid.clone());
         let deliver = Box::new(move |report: Report| {
             unsaid.0.lock().remove(&report.id.get());
@@ -153,7 +155,7 @@ impl Handler {
             let message = format!("{} is not between 1 and {MAX_REPLAY}", replay.n);
             return refuse(RefusalCode::BadRequest, message);
         }
-        let entries = self.history.last(replay.n, Outcome::Spoken);
+        let entries = self.history.last_heard(replay.n);
         if entries.is_empty() {
             return refuse(RefusalCode::NothingToReplay, "nothing was said yet");
         }

@@ -13,6 +13,7 @@ use super::super::text::{is_blank, text_of};
 use super::super::words;
 use super::{Defaults, Watched};
 use crate::queue::Order;
+use crate::speech::stream::Destination;
 use crate::speech::{Manner, Outcome};
 
 /// A line on its way into the queue.
@@ -182,7 +183,8 @@ impl Watched {
         };
         let expires_at = appeared_at.zip(self.max_age()).map(|(since, max)| since + max);
         let (source, lane) = (self.source.clone(), self.config.priority);
-        Order { source, text, words, manner, lane, expires_at }
+        let destination = Destination::Card;
+        Order { source, text, words, manner, lane, expires_at, destination }
     }
 }
 
