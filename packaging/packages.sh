@@ -10,10 +10,11 @@ BUILD_PACMAN="gcc make cmake pkgconf alsa-lib flite"
 BUILD_BREW="cmake flite"
 
 # Only the tests need these: a private sound server, the other engine, what reads recordings and decodes what was encoded, a
-# file system that tells of no changes, a service manager, and a clock that can be set.
-TEST_APT="pulseaudio pulseaudio-utils libasound2-plugins espeak-ng sox mpg123 opus-tools flac python3 python3-venv bindfs systemd procps faketime"
-TEST_DNF="pulseaudio pulseaudio-utils alsa-plugins-pulseaudio espeak-ng sox mpg123 opus-tools flac python3 bindfs systemd procps-ng libfaketime"
-TEST_PACMAN="pulseaudio alsa-plugins espeak-ng sox mpg123 opus-tools flac python libfaketime"
+# file system that tells of no changes, a service manager, a clock that can be set, and two clients of the speech server, of
+# which one is a browser (the large one: some 400 MB). Homebrew has no Chromium; one that is there is used.
+TEST_APT="pulseaudio pulseaudio-utils libasound2-plugins espeak-ng sox mpg123 opus-tools flac python3 python3-venv bindfs systemd procps faketime curl chromium"
+TEST_DNF="pulseaudio pulseaudio-utils alsa-plugins-pulseaudio espeak-ng sox mpg123 opus-tools flac python3 bindfs systemd procps-ng libfaketime curl chromium"
+TEST_PACMAN="pulseaudio alsa-plugins espeak-ng sox mpg123 opus-tools flac python libfaketime curl chromium"
 TEST_BREW="pulseaudio espeak-ng sox mpg123 opus-tools flac python"
 
 # give_up MESSAGE: ends the script.
@@ -98,6 +99,7 @@ need_packages() {
         is_installed "$manager" "$package" || missing="$missing $package"
     done
     keep_the_sound_server
+    leave_the_browser
     if [ -z "$missing" ]; then
         return
     fi
@@ -123,10 +125,30 @@ keep_the_sound_server() {
     if ! is_installed apt-get pipewire-pulse; then
         return 0
     fi
-    missing=$(printf '%s' "$missing" | sed 's/ pulseaudio / /; s/ pulseaudio$//')
+    leave_out pulseaudio
     printf '%s\n' \
         "PipeWire is this machine's sound server, so pulseaudio is not installed beside it by itself." \
         "Tests that play to a private pulseaudio will fail; to have them: sudo apt install pulseaudio" >&2
+}
+
+# Ubuntu's packages of Chromium only send for it elsewhere, so there its owner decides.
+leave_the_browser() {
+    case "$manager $missing " in
+        "apt-get "*" chromium "*) ;;
+        *) return 0 ;;
+    esac
+    if ! grep -q -E '^ID(_LIKE)?=.*ubuntu' /etc/os-release; then
+        return 0
+    fi
+    leave_out chromium
+    if ! command -v chromium >/dev/null 2>&1 && ! command -v google-chrome >/dev/null 2>&1; then
+        echo "There is no Chromium, so the page is not tested; to have it tested: sudo snap install chromium" >&2
+    fi
+}
+
+# leave_out PACKAGE: it is not missed.
+leave_out() {
+    missing=$(printf '%s' "$missing" | sed "s/ $1 / /; s/ $1\$//")
 }
 
 # print_commands build|tests

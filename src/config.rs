@@ -7,6 +7,7 @@ pub mod address;
 pub mod check;
 pub mod error;
 pub mod filter;
+pub mod http;
 mod live;
 pub mod raw;
 pub mod watch;
@@ -19,15 +20,22 @@ use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
 pub use filter::Filter;
+pub use http::HttpConfig;
 pub use watch::{CatchUp, Format, OnRewrite, Overflow, Start, WatchConfig};
+
+use raw::RawConfig;
 
 use crate::engine::registry::{Choice, Places, Registry};
 use crate::engine::worker::Confinement;
 use crate::paths::Paths;
+use crate::speech::Manner;
 use crate::text::Reading;
 
 /// The commented default file, as `speakerd config default` prints it.
 pub const DEFAULT_FILE: &str = include_str!("../config/speakerd.toml");
+
+/// Keys whose values nobody is shown.
+const SECRETS: [(&str, &str); 1] = [("remote", "key")];
 
 /// Everything that can be set.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +60,10 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// What is too much to go on without a word.
     pub alerts: AlertsConfig,
+    /// The speech server.
+    pub http: HttpConfig,
+    /// As it was typed, for those who are shown it.
+    pub raw: Arc<RawConfig>,
     /// How much is logged: a level, or directives as `tracing` knows them.
     pub log_filter: String,
 }
@@ -220,12 +232,37 @@ impl Config {
     /// # Panics
     /// Never: a test holds the defaults against the checks.
     pub fn defaults(paths: &Paths) -> Self {
-        raw::RawConfig::default().check(None, paths).expect("the defaults are valid")
+        RawConfig::default().check(None, paths).expect("the defaults are valid")
     }
 
     /// The engines, with what is installed on this machine.
     pub fn registry(&self, paths: &Paths) -> Registry {
         Registry::new(Places::below(&paths.data_dir), self.engine.choice.clone())
+    }
+
+    /// How things are said where nothing else is asked for.
+    pub fn manner(&self) -> Manner {
+        Manner {
+            voice: Arc::clone(&self.engine.voice),
+            rate: self.engine.rate,
+            pitch: self.engine.pitch,
+            volume: 1.0,
+            reading: self.text.reading,
+            keep_loaded: None,
+        }
+    }
+
+    /// Every key with its value, in sections, without what is secret.
+    pub fn shown(&self) -> serde_json::Value {
+        let mut shown = serde_json::to_value(&*self.raw).unwrap_or_default();
+        for (section, key) in SECRETS {
+            if let Some(value) = shown.get_mut(section).and_then(|keys| keys.get_mut(key))
+                && value.as_str().is_some_and(|secret| !secret.is_empty())
+            {
+                *value = "(set)".into();
+            }
+        }
+        shown
     }
 
     /// Reads the file named, or else the user's file where there is one, or else the defaults; then the environment.
@@ -243,8 +280,8 @@ impl Config {
             None => usual.exists().then_some(usual),
         };
         let raw = match &file {
-            Some(file) => raw::RawConfig::read(file)?,
-            None => raw::RawConfig::default(),
+            Some(file) => RawConfig::read(file)?,
+            None => RawConfig::default(),
         };
         raw.with_environment(environment)?.check(file, paths)
     }

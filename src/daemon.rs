@@ -3,23 +3,23 @@
 //! The one file that knows every room. It contains no decision about speech.
 
 mod alerts;
+mod beginning;
 pub mod descriptors;
 pub mod heap;
 pub mod notify;
 pub mod reload;
 pub mod rescue;
 pub mod signals;
+mod speech_server;
 mod textfile;
 mod threads;
 mod vitals;
 #[cfg(feature = "pocket")]
 pub mod voices;
 
-use std::io::ErrorKind;
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -37,7 +37,7 @@ use crate::inference::engines::Engines;
 use crate::inference::source::{BuiltEngines, EngineSource};
 use crate::inference::{EngineCommand, EngineSettings, Inference};
 use crate::logging;
-use crate::paths::{Paths, private_dir};
+use crate::paths::Paths;
 use crate::pipe::pipe;
 use crate::playback::card::{Output, open_output};
 use crate::playback::{Playback, PlaybackSettings};
@@ -47,9 +47,11 @@ use crate::status::StatusBoard;
 use crate::steering::Steering;
 use crate::threads::Pulse;
 use crate::watch::{Watch, WatchCommand};
+use beginning::{introduce, make_state_dir};
 use reload::{LoadConfig, Reloader};
 use rescue::Carried;
 use signals::Ask;
+use speech_server::SpeechServer;
 use threads::{Threads, spawn};
 use vitals::Vitals;
 #[cfg(feature = "pocket")]
@@ -133,7 +135,9 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
     let board = StatusBoard::default();
     introduce(&config, &board);
     let shutdown = Arc::new(Notify::new());
-    let state_dir = paths.state_dir.clone();
+    let (state_dir, of_server) = (paths.state_dir.clone(), paths.clone());
+    // Before anything is read: a daemon that cannot begin has begun nothing.
+    let listening = SpeechServer::bind(&config, &paths)?;
     vitals::prepare(&config);
     let (to_reload, mut reloads) = mpsc::channel(RELOADS);
     let mut carried = Carried::take();
@@ -147,6 +151,7 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
         &mut carried,
     )?;
     let handler = Rc::new(handler);
+    let speech_server = SpeechServer::start(listening, &config, &of_server, &handler)?;
     let (closing, is_closing) = flag::channel(false);
     let listener = tokio::net::UnixListener::from_std(socket.take_listener()?)?;
     let server = server::serve(listener, Rc::clone(&handler), is_closing);
@@ -203,12 +208,14 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
         };
         notify::ready();
         vitals.configure(&reloader.current);
+        speech_server.configure(&reloader.current);
         if let Some(asker) = asker {
             let _hung_up = asker.send(reloaded);
         }
     };
     let limit = reloader.current.limits.shutdown;
-    let late = stop(limit, lost, &handler, &mut threads, (closing, server)).await;
+    let rim = (closing, server, speech_server);
+    let late = stop(limit, lost, &handler, &mut threads, rim).await;
     vitals.end();
     match (lost, late.as_slice()) {
         (None, []) => {
@@ -226,7 +233,11 @@ async fn stop(
     lost: Option<&str>,
     handler: &Handler,
     threads: &mut Threads,
-    (closing, server): (flag::Sender<bool>, tokio::task::JoinHandle<()>),
+    (closing, server, speech_server): (
+        flag::Sender<bool>,
+        tokio::task::JoinHandle<()>,
+        SpeechServer,
+    ),
 ) -> Vec<&'static str> {
     if let Some(name) = lost {
         error!("the thread {name} is lost; stopping, so that a service manager can start anew");
@@ -234,6 +245,7 @@ async fn stop(
     notify::stopping();
     let deadline = clock::now() + limit;
     handler.stop_speaking();
+    speech_server.stop_speaking();
     let late = threads.stop(limit.saturating_sub(CUT_RESERVE), handler).await;
     handler.history().close();
     let _server_is_gone = closing.send(true);
@@ -241,17 +253,11 @@ async fn stop(
     if tokio::time::timeout(left, server).await.is_err() {
         warn!("a client did not take its last answers");
     }
+    let is_served = || speech_server.is_finished() || clock::now() >= deadline;
+    while !is_served() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     late
-}
-
-/// Says who this is.
-fn introduce(config: &Config, board: &StatusBoard) {
-    board.modify(|status| {
-        env!("CARGO_PKG_VERSION").clone_into(&mut status.daemon.version);
-        status.daemon.pid = std::process::id();
-        status.daemon.started_at = clock::rfc3339(SystemTime::now());
-        status.daemon.config = config.file.as_ref().map(|file| file.display().to_string());
-    });
 }
 
 /// Waits until the daemon is told to end, or a thread is lost, whose name is returned.
@@ -271,21 +277,6 @@ async fn end(
             lost = ended.recv() => return lost,
         }
     }
-}
-
-/// Makes the place for the bookmarks. Where the disk does not let us, speech goes on and the positions are saved once it
-/// does; a place that is not ours is another matter.
-fn make_state_dir(path: &Path) -> std::io::Result<()> {
-    let Err(error) = private_dir(path) else { return Ok(()) };
-    let is_the_disk = matches!(
-        error.kind(),
-        ErrorKind::ReadOnlyFilesystem | ErrorKind::StorageFull | ErrorKind::QuotaExceeded
-    );
-    if path.symlink_metadata().is_ok() && !is_the_disk {
-        return Err(error);
-    }
-    warn!("{error}; positions are not saved until that is mended");
-    Ok(())
 }
 
 /// What [`start_threads`] has made.

@@ -32,7 +32,7 @@ use crate::pcm::PcmSpec;
 pub const RATES_HZ: RangeInclusive<u32> = 8_000..=48_000;
 
 /// What a listener can be sent. All are mono.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// MPEG layer III at a constant bit rate, 4 bits a sample (96 kbit/s at 24 kHz).

@@ -18,6 +18,7 @@ use crate::telemetry;
 
 /// One finished utterance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct Entry {
     /// Counts the entries of this run of the daemon from 1, without a gap.
     pub seq: u64,

@@ -22,6 +22,8 @@ pub mod watch;
 pub mod inference;
 
 pub mod dsp;
+#[cfg(feature = "http")]
+pub mod encode;
 pub mod engine;
 #[cfg(feature = "pocket")]
 pub mod nn;
@@ -32,10 +34,9 @@ pub mod weights;
 
 pub mod playback;
 
-#[cfg(feature = "http")]
-pub mod encode;
-
 pub mod control;
+#[cfg(feature = "http")]
+pub mod http;
 
 pub mod cli;
 pub mod client;

@@ -19,6 +19,8 @@ pub struct Paths {
     pub data_dir: PathBuf,
     /// Bookmarks.
     pub state_dir: PathBuf,
+    /// What can be made again.
+    pub cache_dir: PathBuf,
     /// The control socket and the lock.
     pub runtime_dir: PathBuf,
 }
@@ -43,6 +45,7 @@ impl Paths {
             config_dir: project.config_dir().to_path_buf(),
             data_dir: project.data_dir().to_path_buf(),
             state_dir: state.to_path_buf(),
+            cache_dir: project.cache_dir().to_path_buf(),
             runtime_dir: runtime,
         })
     }
@@ -65,6 +68,11 @@ impl Paths {
     /// The control socket.
     pub fn socket(&self) -> PathBuf {
         self.runtime_dir.join("control.sock")
+    }
+
+    /// Finished audio.
+    pub fn audio_cache(&self) -> PathBuf {
+        self.cache_dir.join("audio")
     }
 
     /// The positions in watched files.
@@ -151,6 +159,7 @@ mod tests {
             config_dir: "/c".into(),
             data_dir: "/d".into(),
             state_dir: "/s".into(),
+            cache_dir: "/k".into(),
             runtime_dir: "/r".into(),
         };
         let absolute = |path: &str| paths.absolute(Path::new(path), Path::new("/here"));

@@ -20,6 +20,7 @@ use crate::status::StatusBoard;
 
 /// One thing that waits, for `speakerd queue`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct Waiting {
     /// Which utterance.
     pub id: u64,

@@ -73,6 +73,7 @@ impl Source {
 
 /// Which line an utterance waits in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Lane {
     /// In turn.
@@ -124,6 +125,7 @@ pub struct Utterance {
 
 /// What became of an utterance. Each has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Its last sample went to the card, or to whoever asked for it.
@@ -193,6 +195,7 @@ impl Outcome {
 
 /// Why an utterance failed or timed out, in one word, for those who count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureClass {
     /// The engine computed for longer than it may.

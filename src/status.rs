@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 /// The state of the daemon at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Status {
     /// The process.
@@ -34,6 +35,7 @@ pub struct Status {
 
 /// The process.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct DaemonStatus {
     /// speakerd's version.
     pub version: String,
@@ -75,6 +77,7 @@ pub struct DaemonStatus {
 
 /// The watched files.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct WatchStatus {
     /// Each watched file.
     pub files: Vec<WatchedFile>,
@@ -94,6 +97,7 @@ pub struct WatchStatus {
 
 /// One watched file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct WatchedFile {
     /// Where it is.
     pub path: String,
@@ -118,6 +122,7 @@ pub struct WatchedFile {
 
 /// What waits and what was done.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct QueueStatus {
     /// How many may wait in each lane.
     pub capacity: usize,
@@ -150,6 +155,7 @@ pub struct QueueStatus {
 
 /// Outcomes since the start, by kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct OutcomeCounts {
     /// Heard to the end.
@@ -174,6 +180,7 @@ pub struct OutcomeCounts {
 
 /// How texts are made ready.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct TextStatus {
     /// Why the pronunciation dictionary is not in force as it stands.
     pub problem: Option<String>,
@@ -181,6 +188,7 @@ pub struct TextStatus {
 
 /// The engines.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct EngineStatus {
     /// Where they run: `thread` or `process`.
     #[serde(default)]
@@ -212,6 +220,7 @@ pub struct EngineStatus {
 
 /// How often an engine broke down in a row.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct Breakdowns {
     /// The engine.
     pub engine: String,
@@ -223,6 +232,7 @@ pub struct Breakdowns {
 
 /// The process of an engine.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct EngineProcess {
     /// The engine.
     pub engine: String,
@@ -234,6 +244,7 @@ pub struct EngineProcess {
 
 /// The voices in the making.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct VoicesStatus {
     /// The one that is being made.
     pub making: Option<String>,
@@ -245,6 +256,7 @@ pub struct VoicesStatus {
 
 /// The sound.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct PlaybackStatus {
     /// Where the sound goes: `card`, `null` or `wav`.
     pub output: String,
@@ -269,6 +281,7 @@ pub struct PlaybackStatus {
 
 /// Whether the output can be heard.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum CardState {
     /// It is opened when there is something to say.
@@ -282,6 +295,7 @@ pub enum CardState {
 
 /// The utterance that sounds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct Speaking {
     /// Which.
     pub id: u64,

@@ -18,6 +18,7 @@ const LOADS: &str = "speakerd_engine_loads_total";
 const UNLOADS: &str = "speakerd_engine_unloads_total";
 const RESCUES: &str = "speakerd_rescues_total";
 const CHILD_RESTARTS: &str = "speakerd_child_restarts_total";
+const REQUESTS: &str = "speakerd_http_requests_total";
 const FIRST_AUDIO: &str = "speakerd_first_audio_seconds";
 const REAL_TIME_FACTOR: &str = "speakerd_real_time_factor";
 const WAITING: &str = "speakerd_queue_waiting";
@@ -111,6 +112,11 @@ pub fn install(words: Words<'_>, started_at_secs: f64) -> Exposition {
     Exposition(handle.clone())
 }
 
+/// Whether anything is counted.
+pub fn is_installed() -> bool {
+    RECORDER.get().is_some()
+}
+
 /// Keeps what was counted and is not read from growing: times are kept one by one until then. To be called every few
 /// seconds.
 pub fn keep_up() {
@@ -173,6 +179,11 @@ pub fn child_restarted(engine: &'static str) {
     counter!(CHILD_RESTARTS, "engine" => engine).increment(1);
 }
 
+/// A request of the speech server was answered.
+pub fn request_answered(status: &'static str) {
+    counter!(REQUESTS, "status" => status).increment(1);
+}
+
 /// Sets what is measured now and then.
 pub fn set(gauges: &Gauges) {
     gauge!(WAITING, "lane" => "ordinary").set(gauges.n_ordinary as f64);
@@ -229,6 +240,7 @@ fn describe() {
         (LOADS, "How often an engine was loaded."),
         (UNLOADS, "How often an engine was unloaded."),
         (CHILD_RESTARTS, "How often the process of an engine was lost: it ended, or was ended."),
+        (REQUESTS, "Requests that the speech server answered, by status."),
         (RESCUES, "How often the daemon started itself anew because it hung."),
     ];
     for (name, text) in counters {

@@ -16,6 +16,9 @@ pub fn status(status: &Status) -> String {
         &format!("{} {state}, pid {}, since {}", daemon.version, daemon.pid, daemon.started_at),
     );
     line(&mut text, "config", daemon.config.as_deref().unwrap_or("the defaults"));
+    if let Some(address) = &daemon.http {
+        line(&mut text, "http", address);
+    }
     let playback = &status.playback;
     let card = match playback.card {
         CardState::Closed => "closed until there is something to say",

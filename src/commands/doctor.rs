@@ -102,6 +102,7 @@ fn findings(file: Option<&Path>, paths: &Paths) -> Vec<Finding> {
     checks::breakdowns(status.as_ref(), &mut findings);
     checks::dictionary(&config, &mut findings);
     checks::watches(&config, status.as_ref(), &mut findings);
+    checks::speech_server(&config, paths, status.as_ref(), &mut findings);
     checks::limits(&config, &mut findings);
     checks::autostart(paths, &mut findings);
     findings

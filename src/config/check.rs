@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::address::hub;
@@ -40,6 +41,7 @@ impl RawConfig {
         let file_path = file.as_deref().map(std::path::absolute).transpose();
         let file_path = file_path.map_err(|error| ConfigError::of("path", error.to_string()))?;
         let base = file_path.as_deref().and_then(Path::parent).unwrap_or(&paths.home).to_path_buf();
+        let raw = Arc::new(self.clone());
         let Self {
             watch,
             queue,
@@ -51,6 +53,7 @@ impl RawConfig {
             remote,
             metrics,
             alerts,
+            http,
             log,
             variables: _,
         } = self;
@@ -80,6 +83,8 @@ impl RawConfig {
         }
         Ok(Config {
             watch,
+            http: http.check(&known)?,
+            raw,
             queue: queue.check()?,
             engine: EngineConfig {
                 voice: engine.voice.into(),

@@ -1,6 +1,7 @@
 //! The configuration as it is typed: serde structs whose defaults are the defaults, and the checks that turn them
 //! into a `Config`.
 
+mod http;
 mod remote;
 mod watch;
 
@@ -15,6 +16,7 @@ use crate::engine::registry::{self, Kind, Quantisation};
 use crate::engine::worker::Isolation;
 use crate::text::Step;
 use crate::text::emoji::Emoji;
+pub use http::RawHttp;
 pub use remote::RawRemote;
 pub use watch::RawWatch;
 
@@ -42,6 +44,8 @@ pub struct RawConfig {
     pub metrics: RawMetrics,
     /// What is too much to go on without a word.
     pub alerts: RawAlerts,
+    /// The speech server.
+    pub http: RawHttp,
     /// How much is logged.
     pub log: RawLog,
     /// Which keys came from which environment variables, for errors about their values.

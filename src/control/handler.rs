@@ -55,6 +55,8 @@ pub struct Handler {
     max_connections: usize,
     /// As it was measured last.
     children_bytes: Cell<u64>,
+    /// The same.
+    disk_free_bytes: Cell<Option<u64>>,
     /// Changes with the configuration.
     manner: RefCell<Manner>,
     max_age: Cell<Option<Duration>>,
@@ -102,18 +104,6 @@ pub struct Parts {
     pub to_reload: mpsc::Sender<oneshot::Sender<Reloaded>>,
 }
 
-/// How things are said where a request says nothing else.
-fn manner_of(config: &Config) -> Manner {
-    Manner {
-        voice: config.engine.voice.clone(),
-        rate: config.engine.rate,
-        pitch: config.engine.pitch,
-        volume: 1.0,
-        reading: config.text.reading,
-        keep_loaded: None,
-    }
-}
-
 fn refuse<T>(code: RefusalCode, message: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal::new(code, message))
 }
@@ -150,7 +140,8 @@ impl Handler {
             connections: Arc::new(Semaphore::new(config.limits.max_clients)),
             max_connections: config.limits.max_clients,
             children_bytes: Cell::new(0),
-            manner: RefCell::new(manner_of(config)),
+            disk_free_bytes: Cell::new(None),
+            manner: RefCell::new(config.manner()),
             max_age: Cell::new(config.queue.max_age),
             shutdown,
             to_reload,
@@ -159,7 +150,7 @@ impl Handler {
 
     /// Goes by another configuration. The loudness that was set by hand stays, unless the configured one is another.
     pub fn configure(&self, new: &Config, old: &Config) {
-        self.manner.replace(manner_of(new));
+        self.manner.replace(new.manner());
         self.max_age.set(new.queue.max_age);
         self.registry.replace(new.registry(&self.paths));
         if new.audio.volume.to_bits() != old.audio.volume.to_bits() {
@@ -208,6 +199,16 @@ impl Handler {
     /// Refuses everything that would be spoken from now on.
     pub fn stop_speaking(&self) {
         self.intake.take();
+    }
+
+    /// Another mouth of the queue; `None` once the daemon is stopping.
+    pub fn intake(&self) -> Option<Intake> {
+        self.intake.borrow().clone()
+    }
+
+    /// For those who show how loud it is.
+    pub fn steering(&self) -> &Steering {
+        &self.steering
     }
 
     /// For followers.

@@ -110,9 +110,11 @@ pub struct Clear {
 
 /// See [`Request::Replay`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Replay {
-    /// How many.
+    /// How many, 1 to 64.
+    #[cfg_attr(feature = "http", schema(minimum = 1, maximum = 64))]
     pub n: usize,
 }
 

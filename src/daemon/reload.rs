@@ -137,6 +137,15 @@ impl Reloader {
         new.queue.capacity = old.queue.capacity;
         new.queue.history = old.queue.history;
         new.limits.max_clients = old.limits.max_clients;
+        let http = &mut new.http;
+        http.listen = old.http.listen;
+        http.max_connections = old.http.max_connections;
+        http.max_upload_bytes = old.http.max_upload_bytes;
+        http.max_pending = old.http.max_pending;
+        http.cache_bytes = old.http.cache_bytes;
+        http.cache_disk_bytes = old.http.cache_disk_bytes;
+        http.cors_origins.clone_from(&old.http.cors_origins);
+        http.requests_per_minute = old.http.requests_per_minute;
         let AudioConfig { volume, gap, release, preroll, .. } = new.audio;
         new.audio = AudioConfig { preroll, volume, gap, release, ..old.audio.clone() };
         self.current = config;

@@ -27,9 +27,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Counts from now on where that is wanted. To be called before anything happens that counts.
 pub(super) fn prepare(config: &Config) {
-    if config.metrics.textfile.is_some() {
-        begin_to_count(SystemTime::now());
-    }
+    drop(exposition(config));
+}
+
+/// What is counted, where somebody wants to know.
+pub(super) fn exposition(config: &Config) -> Option<Exposition> {
+    let is_wanted = config.metrics.textfile.is_some() || config.http.listen.is_some();
+    is_wanted.then(|| begin_to_count(SystemTime::now()))
 }
 
 /// What is looked at and who is told.
@@ -89,8 +93,9 @@ impl Vitals {
     fn look(&mut self) {
         self.handler.note_children_bytes(memory::children_bytes());
         let status = self.handler.status();
-        let is_wanted = self.textfile.is_some() || self.limits.disk_free_bytes.is_some();
+        let is_wanted = telemetry::is_installed() || self.limits.disk_free_bytes.is_some();
         let disk_free_bytes = if is_wanted { self.disk.look() } else { None };
+        self.handler.note_disk_free_bytes(disk_free_bytes);
         let (queue, daemon) = (&status.queue, &status.daemon);
         let figures = Figures {
             memory_bytes: daemon.resident_bytes + daemon.children_bytes,
@@ -98,7 +103,7 @@ impl Vitals {
             oldest_age: Duration::from_secs_f64(queue.oldest_age_secs),
         };
         self.alert(&figures, &status.alerts);
-        if let Some(textfile) = &self.textfile {
+        if telemetry::is_installed() {
             telemetry::set(&Gauges {
                 n_ordinary: queue.n_ordinary,
                 n_important: queue.n_important,
@@ -113,6 +118,8 @@ impl Vitals {
                 disk_free_bytes,
                 n_alerts: self.standing.len(),
             });
+        }
+        if let Some(textfile) = &self.textfile {
             self.n_looks_left = self.n_looks_left.checked_sub(1).unwrap_or_else(|| {
                 textfile.write();
                 n_looks(&self.metrics) - 1

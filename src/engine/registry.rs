@@ -2,12 +2,15 @@
 //!
 //! The only file of the engines that asks which features are on. A new engine is one folder and one row here.
 
+mod voices;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::voices::is_reserved;
 #[cfg(feature = "pocket")]
 use super::pocket::casting::Casting;
 use super::speech_server::{self, SpeechServer};
@@ -253,47 +256,6 @@ impl Registry {
         EngineError::UnknownVoice { name: voice.to_owned(), known: self.known_voices() }
     }
 
-    /// Whether a voice may be named: it speaks here, or would if its model were installed.
-    ///
-    /// # Errors
-    /// [`EngineError::UnknownVoice`]
-    pub fn check_known(&self, voice: &str) -> Result<(), EngineError> {
-        if voice == AUTO {
-            return Ok(());
-        }
-        match self.cast(voice) {
-            Err(error @ EngineError::UnknownVoice { .. }) => Err(error),
-            Ok(_) | Err(_) => Ok(()),
-        }
-    }
-
-    /// The voices to name in an error.
-    pub fn known_voices(&self) -> Vec<String> {
-        let mut voices = vec![AUTO.to_owned()];
-        #[cfg(feature = "builtin")]
-        voices.extend(super::builtin::VOICES.iter().map(|voice| (*voice).to_owned()));
-        #[cfg(feature = "pocket")]
-        if self.choice.kind != Kind::Remote {
-            voices.extend(self.casting.voices());
-        }
-        voices.extend(self.choice.server.iter().flat_map(|it| it.known_voices()));
-        voices.push("espeak:LANG (such as espeak:de, with espeak-ng installed)".to_owned());
-        voices
-    }
-
-    /// Why a voice that has a good name cannot speak on this machine, where that can be told without loading it.
-    ///
-    /// # Errors
-    /// Names what is missing and the way out.
-    pub fn check_installed(&self, voice: &str) -> Result<(), EngineError> {
-        let cast = self.cast(voice)?;
-        if cast.engine.engine == ESPEAK && !espeak::installed() {
-            let (program, package) = (espeak::PROGRAM, espeak::PROGRAM);
-            return Err(EngineError::MissingProgram { program, package });
-        }
-        Ok(())
-    }
-
     /// The models and the voices of this machine.
     #[cfg(feature = "pocket")]
     pub fn casting(&self) -> &Casting {
@@ -356,15 +318,6 @@ impl Registry {
         let registry = Self::new(order.places.clone(), order.choice.clone());
         registry.load(&EngineId { engine, model: order.model.clone() })
     }
-}
-
-/// Whether a name is that of a voice outside the library.
-pub fn is_reserved(name: &str) -> bool {
-    #[cfg(feature = "builtin")]
-    if super::builtin::VOICES.contains(&name) {
-        return true;
-    }
-    name == AUTO || name.starts_with(speech_server::PREFIX) || espeak::language_of(name).is_some()
 }
 
 #[cfg(test)]

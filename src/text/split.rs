@@ -15,6 +15,32 @@ pub fn pieces(text: &str, max_chars: usize) -> Vec<String> {
     pieces
 }
 
+/// Takes the sentences out of a text that is still being written: all but the last, which may go on. A line feed ends one.
+pub fn take_sentences(text: &mut String) -> Vec<String> {
+    let (mut sentences, mut rest) = (Vec::new(), String::new());
+    for window in windows(text) {
+        for (idx, sentence) in window.split_sentence_bounds().enumerate() {
+            // What stands at the end of a window may go on in the next one.
+            if rest.is_empty() || (idx == 0 && !ends(&rest)) {
+                rest += sentence;
+            } else {
+                sentences.push(std::mem::replace(&mut rest, sentence.to_owned()));
+            }
+        }
+    }
+    if rest.ends_with('\n') {
+        sentences.push(std::mem::take(&mut rest));
+    }
+    *text = rest;
+    let trimmed = sentences.iter().map(|sentence: &String| sentence.trim().to_owned());
+    trimmed.filter(|sentence| sentence.chars().any(char::is_alphanumeric)).collect()
+}
+
+/// Whether a part of a text is a sentence that has its end.
+fn ends(text: &str) -> bool {
+    text.ends_with('\n') || text.trim_end().ends_with(['.', '!', '?', '…', '。', '！', '？'])
+}
+
 /// Sentences are looked for in so many bytes at once: for some rows of punctuation the search takes the square of them.
 const WINDOW: usize = 2_048;
 
@@ -90,6 +116,17 @@ fn split_into(pieces: &mut Vec<String>, text: &str, max_chars: usize, boundary: 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sentences_are_taken_out_of_a_growing_text_once_they_are_whole() {
+        let (mut text, mut taken) = (String::new(), Vec::new());
+        for part in ["Tea is", " rea", "dy. ", "It", " is hot!", " Drink", "\nNow", ""] {
+            text.push_str(part);
+            taken.push(take_sentences(&mut text).join("|"));
+        }
+        assert_eq!(taken, ["", "", "", "Tea is ready.", "", "It is hot!", "Drink", ""]);
+        assert_eq!(text, "Now");
+    }
     use proptest::prelude::*;
 
     #[test]

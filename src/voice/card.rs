@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What is known of a voice.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct VoiceCard {
     /// What it is called.
@@ -36,6 +37,7 @@ pub struct VoiceCard {
 
 /// Whether a voice can speak.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum VoiceStatus {
     /// It is being made, or is made when it is first used.
@@ -60,6 +62,7 @@ impl VoiceStatus {
 
 /// For whom a voice is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Visibility {
     /// For this user.
@@ -84,6 +87,7 @@ impl Visibility {
 
 /// What was found in recordings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Quality {
     /// How long they are together, in seconds.

@@ -18,6 +18,7 @@ fn paths() -> Paths {
         config_dir: "/c".into(),
         data_dir: "/d".into(),
         state_dir: "/s".into(),
+        cache_dir: "/k".into(),
         runtime_dir: "/r".into(),
     }
 }

@@ -18,6 +18,8 @@ mod files;
 mod golden_pocket;
 mod heard;
 mod hostile;
+#[cfg(all(feature = "http", feature = "builtin"))]
+mod http;
 mod idle;
 mod intelligible;
 mod isolation;

@@ -178,6 +178,7 @@ proptest! {
             config_dir: below("config"),
             data_dir: below("data"),
             state_dir: below("state"),
+            cache_dir: below("cache"),
             runtime_dir: below("run"),
         };
         if let Err(error) = RawConfig::read(&file).and_then(|raw| raw.check(Some(file.clone()), &paths)) {

@@ -1,5 +1,7 @@
 //! What the tests share.
 
+#[cfg(all(feature = "http", feature = "builtin"))]
+pub(crate) mod asking;
 pub(crate) mod contract;
 #[cfg(feature = "pocket")]
 pub(crate) mod hub;

@@ -75,6 +75,54 @@ pub(super) fn alerts(status: Option<&Status>, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Whether the speech server is there for somebody.
+#[cfg(feature = "http")]
+pub(super) fn speech_server(
+    config: &Config,
+    paths: &Paths,
+    status: Option<&Status>,
+    findings: &mut Vec<Finding>,
+) {
+    use crate::http::keys;
+
+    const WAY_OUT: &str = "speakerd key add NAME";
+    let Some(address) = config.http.listen else { return };
+    let n_keys = match keys::read(&keys::file_below(&paths.data_dir)) {
+        Ok(keys) => keys.len(),
+        Err(error) => {
+            let way_out = "mend it, or remove it and make the keys anew";
+            findings.push(Finding::wrong("http", error.to_string(), way_out));
+            return;
+        }
+    };
+    let listens = status.and_then(|status| status.daemon.http.as_deref());
+    findings.push(match (listens, n_keys) {
+        (_, 0) if config.http.is_public() => {
+            let found = format!("others can reach {address}, and there is no key");
+            Finding::wrong("http", found, WAY_OUT)
+        }
+        (_, 0) if config.http.without_key.is_empty() => {
+            Finding::warning("http", "nobody has a key yet, so nobody is let in", WAY_OUT)
+        }
+        (Some(url), n) => Finding::fine("http", format!("listens on {url}, {n} keys")),
+        (None, n) => Finding::fine("http", format!("is to listen on {address}, {n} keys")),
+    });
+}
+
+/// This build has none.
+#[cfg(not(feature = "http"))]
+pub(super) fn speech_server(
+    config: &Config,
+    _: &Paths,
+    _: Option<&Status>,
+    findings: &mut Vec<Finding>,
+) {
+    if config.http.listen.is_some() {
+        let way_out = "take a build with the feature `http`";
+        findings.push(Finding::wrong("http", "this build has no speech server", way_out));
+    }
+}
+
 /// Whether the daemon can write what it must.
 pub(super) fn places(paths: &Paths, findings: &mut Vec<Finding>) {
     for (what, place) in [("socket", &paths.runtime_dir), ("bookmarks", &paths.state_dir)] {

@@ -11,6 +11,7 @@ fn paths() -> Paths {
         config_dir: "/home/ann/.config/speakerd".into(),
         data_dir: "/d".into(),
         state_dir: "/s".into(),
+        cache_dir: "/k".into(),
         runtime_dir: "/r".into(),
     }
 }

@@ -31,6 +31,7 @@ impl Handler {
             process.resident_bytes = memory::resident_bytes_of(process.pid);
         }
         status.daemon.children_bytes = self.children_bytes.get();
+        status.daemon.disk_free_bytes = self.disk_free_bytes.get();
         let n_free = self.connections.available_permits();
         status.daemon.n_clients = self.max_connections.saturating_sub(n_free);
         status
@@ -44,6 +45,11 @@ impl Handler {
     /// Notes what the processes hold that were started: to ask takes longer than an answer may.
     pub fn note_children_bytes(&self, n_bytes: u64) {
         self.children_bytes.set(n_bytes);
+    }
+
+    /// Notes the room on the disk of the bookmarks.
+    pub fn note_disk_free_bytes(&self, n_bytes: Option<u64>) {
+        self.disk_free_bytes.set(n_bytes);
     }
 
     /// How many connections there may be.

@@ -153,6 +153,14 @@ impl Casting {
         Ok(cast)
     }
 
+    /// The files that a voice's sound comes from.
+    pub fn files_of(&self, cast: &Cast) -> Vec<PathBuf> {
+        let Some(model) = &cast.engine.model else { return Vec::new() };
+        let own = self.library.file(&cast.voice);
+        let voice = own.or_else(|| self.predefined_file(model, &cast.voice));
+        self.dir_of(model).into_iter().chain(voice).collect()
+    }
+
     /// The models that can be asked, the best first.
     pub fn models(&self) -> Vec<String> {
         let mut models = self.shelf.installed();

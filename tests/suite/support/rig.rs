@@ -120,6 +120,7 @@ impl Rig {
             config_dir: self.path("config"),
             data_dir: self.path("data"),
             state_dir: self.path("state"),
+            cache_dir: self.path("cache"),
             runtime_dir: self.path("run"),
         }
     }

@@ -51,9 +51,25 @@ pub(crate) fn data(name: &str) -> Option<PathBuf> {
 
 /// The interpreter with a speech recogniser, which the test command sets up.
 pub(crate) fn recogniser() -> Option<PathBuf> {
-    let python = std::env::var_os("SPEAKERD_TEST_PYTHON").map(PathBuf::from);
-    if python.is_none() {
-        missing("there is no speech recogniser (SPEAKERD_TEST_PYTHON)");
+    named_by("SPEAKERD_TEST_PYTHON", "speech recogniser")
+}
+
+/// The same interpreter, which has clients of the speech server as well, and Node beside it.
+#[cfg(all(feature = "http", feature = "builtin"))]
+pub(crate) fn python() -> Option<PathBuf> {
+    named_by("SPEAKERD_TEST_PYTHON", "Python with clients of the speech server")
+}
+
+/// Packages for Node, which the test command installs.
+#[cfg(all(feature = "http", feature = "builtin"))]
+pub(crate) fn node_modules() -> Option<PathBuf> {
+    named_by("SPEAKERD_TEST_NODE_MODULES", "folder of packages for Node")
+}
+
+fn named_by(variable: &str, what: &str) -> Option<PathBuf> {
+    let path = std::env::var_os(variable).map(PathBuf::from);
+    if path.is_none() {
+        missing(&format!("there is no {what} ({variable})"));
     }
-    python
+    path
 }
