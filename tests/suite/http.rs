@@ -1,5 +1,6 @@
 //! The speech server, asked as programs ask it.
 
+mod clients;
 mod described;
 mod fairness;
 mod fuzzed;
