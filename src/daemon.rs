@@ -195,6 +195,9 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
                 let trouble = threads.trouble(&reloader.current.engine.confinement);
                 rescuer.mend(trouble, &handler).await?;
                 handler.say_late();
+                if speech_server.is_lost() {
+                    break Some("http");
+                }
                 if !reloader.has_changed() {
                     continue;
                 }
@@ -217,7 +220,12 @@ pub async fn serve(setup: Setup, mut asked: mpsc::Receiver<Ask>) -> anyhow::Resu
     let rim = (closing, server, speech_server);
     let late = stop(limit, lost, &handler, &mut threads, rim).await;
     vitals.end();
-    match (lost, late.as_slice()) {
+    ended_well(lost, &late)
+}
+
+/// What the end was like.
+fn ended_well(lost: Option<&str>, late: &[&str]) -> anyhow::Result<()> {
+    match (lost, late) {
         (None, []) => {
             info!("stopped");
             Ok(())

@@ -57,6 +57,11 @@ impl SpeechServer {
         }
     }
 
+    /// Whether its thread has ended, though nobody told it to.
+    pub(super) fn is_lost(&self) -> bool {
+        self.server.as_ref().is_some_and(Server::is_finished)
+    }
+
     /// Whether everyone has their answer.
     pub(super) fn is_finished(&self) -> bool {
         self.server.as_ref().is_none_or(Server::is_finished)
@@ -105,6 +110,11 @@ impl SpeechServer {
 
     /// Nothing to do.
     pub(super) fn stop_speaking(&self) {}
+
+    /// It is not there.
+    pub(super) fn is_lost(&self) -> bool {
+        false
+    }
 
     /// It is not there.
     pub(super) fn is_finished(&self) -> bool {
