@@ -106,8 +106,13 @@ fn every_command_in_the_readme_exists_and_every_command_is_in_it() {
         let command = command.split(['#', '|', '>', '&']).next().unwrap_or_default();
         let words = shell_words(command);
         // The README is about the whole product.
-        let needs_pocket = |word: &String| ["synth", "voice", "model"].contains(&word.as_str());
-        if cfg!(not(feature = "pocket")) && words.first().is_some_and(needs_pocket) {
+        let begins_with = |commands: &[&str]| {
+            words.first().is_some_and(|first| commands.contains(&first.as_str()))
+        };
+        let needs_pocket = begins_with(&["synth", "voice", "model"]);
+        if (needs_pocket && cfg!(not(feature = "pocket")))
+            || (begins_with(&["key"]) && cfg!(not(feature = "http")))
+        {
             continue;
         }
         let parsed = Cli::command().no_binary_name(true).try_get_matches_from(&words);
