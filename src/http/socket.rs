@@ -333,7 +333,7 @@ impl Speaker {
                 while let Some(bytes) = audio.next().await {
                     self.sink.send(Message::Binary(bytes)).await?;
                 }
-                audio.end(|_| true).await.map(|report| report.audio)
+                audio.end().await.map(|report| report.audio)
             }
         };
         match audio {

@@ -108,7 +108,7 @@ impl Spoken {
                     }
                     all.extend_from_slice(&bytes);
                 }
-                let report = audio.end(|_| true).await?;
+                let report = audio.end().await?;
                 Ok((all.into(), report.audio))
             }
         }
@@ -251,7 +251,7 @@ fn as_audio(audio: Audio) -> Body {
         if let Some(bytes) = audio.next().await {
             return Some((Ok(bytes), Some(audio)));
         }
-        let error = audio.end(|_| true).await.err()?;
+        let error = audio.end().await.err()?;
         Some((Err(io::Error::other(error.message().to_owned())), None))
     }))
 }
@@ -330,7 +330,7 @@ fn as_events(audio: Audio, wish: &Wish) -> Body {
                 let event = Event::Delta { audio: STANDARD.encode(&bytes) };
                 return Some((Ok::<_, io::Error>(event.bytes()), Some(audio)));
             }
-            let event = match audio.end(|_| true).await {
+            let event = match audio.end().await {
                 Ok(report) => Event::Done { usage: Usage::of(&text, report.audio) },
                 Err(error) => Event::Error { error: error.body().error },
             };

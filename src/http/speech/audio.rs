@@ -239,11 +239,6 @@ impl Keeping {
     pub fn new(cache: Arc<Cache>, key: Key, voice: Arc<str>) -> Self {
         Self { cache, key, voice, parts: Vec::new(), n_bytes: 0 }
     }
-
-    /// Under which key.
-    pub fn key(&self) -> Key {
-        self.key
-    }
 }
 
 /// Encoded audio, as it is made. Dropping it stops the engine.
@@ -278,11 +273,11 @@ impl Audio {
         Self { keeping, ..self }
     }
 
-    /// What became of it, once there are no bytes any more. `is_same` tells whether it would still sound so.
+    /// What became of it, once there are no bytes any more.
     ///
     /// # Errors
     /// Where it is not complete.
-    pub async fn end(&mut self, is_same: impl FnOnce(Key) -> bool) -> Result<Report, ApiError> {
+    pub async fn end(&mut self) -> Result<Report, ApiError> {
         let broken = |why: String| ApiError::internal("encoder_failed", why);
         if let Some(ended) = self.ended.take() {
             match ended.await {
@@ -297,7 +292,7 @@ impl Audio {
         };
         match report {
             Some(report) if report.outcome == Outcome::Spoken => {
-                self.keep(&report, is_same);
+                self.keep(&report);
                 Ok(report)
             }
             Some(report) => Err(ApiError::of(&report)),
@@ -305,10 +300,11 @@ impl Audio {
         }
     }
 
-    /// What was spoken as it was asked for is kept; what a fallback said is not, nor what would sound otherwise by now.
-    fn keep(&mut self, report: &Report, is_same: impl FnOnce(Key) -> bool) {
+    /// What was spoken as it was asked for is kept; what a fallback said is not. What would sound otherwise by now is under a
+    /// key that nobody asks for any more.
+    fn keep(&mut self, report: &Report) {
         let Some(Keeping { cache, key, voice, parts, .. }) = self.keeping.take() else { return };
-        if report.reason.is_some() || !is_same(key) {
+        if report.reason.is_some() {
             return;
         }
         let audio_ms = u64::try_from(report.audio.as_millis()).unwrap_or(u64::MAX);
