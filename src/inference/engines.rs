@@ -187,8 +187,8 @@ impl Engines {
     }
 
     /// Whether that engine is loaded.
-    pub(super) fn is_loaded_for(&self, job: &Job) -> bool {
-        self.engine_of(job).is_some_and(|engine| self.loaded.contains_key(&engine))
+    pub(super) fn is_loaded(&self, id: &EngineId) -> bool {
+        self.loaded.contains_key(id)
     }
 
     fn ensure(&mut self, voice: &str, now: Instant) -> Result<Cast, EngineError> {

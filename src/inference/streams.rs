@@ -56,15 +56,15 @@ impl Streams {
         let jobs = self.0.iter().map(|waiting| &waiting.job).chain(line);
         let in_use: BTreeSet<&EngineId> = jobs.filter_map(Job::engine_id).collect();
         let fits = |job: &Job| match engines.engine_of(job) {
-            Some(engine) => in_use.contains(&engine) || in_use.len() < MAX_LOADED,
+            Some(engine) => {
+                let n_in_use = in_use.len() + usize::from(!in_use.contains(&engine));
+                n_in_use <= MAX_LOADED || engines.is_loaded(&engine)
+            }
             None => true, // it fails by itself
         };
         let ready = || self.0.iter().enumerate().filter(|(_, waiting)| waiting.job.is_ready());
-        let fitting = ready().find(|(_, waiting)| {
-            waiting.n_passed_over >= MAX_PASSED_OVER
-                || engines.is_loaded_for(&waiting.job)
-                || fits(&waiting.job)
-        });
+        let fitting = ready()
+            .find(|(_, waiting)| waiting.n_passed_over >= MAX_PASSED_OVER || fits(&waiting.job));
         fitting.or_else(|| ready().next()).map(|(idx, _)| idx)
     }
 }
